@@ -1,0 +1,8 @@
+//! Floor 0: ids, names and progress. Knows no bytes on disk, no table, no terminal.
+
+pub mod id;
+pub mod name;
+pub mod progress;
+
+pub use id::{ChunkId, ColumnId, CommitId, NodeId, ObjectId, OperationId, Origin, PackId, RowId, SnapshotId, TableId, TableObjectId};
+pub use progress::{NoProgress, Progress};

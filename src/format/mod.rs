@@ -1,0 +1,5 @@
+//! Floor 1: bytes to structs and back, as docs/format.md lays them down. Does no I/O and knows no store.
+
+pub mod types;
+
+pub use types::{Type, TypeError};
