@@ -2,6 +2,7 @@
 
 pub mod cbor;
 pub mod error;
+pub mod node;
 pub mod types;
 
 pub use error::FormatError;
