@@ -1,7 +1,9 @@
 //! Floor 1: bytes to structs and back, as docs/format.md lays them down. Does no I/O and knows no store.
 
+pub mod array;
 pub mod cbor;
 pub mod error;
+pub mod stats;
 pub mod types;
 
 pub use error::FormatError;
