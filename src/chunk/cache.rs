@@ -101,6 +101,7 @@ mod tests {
         assert_eq!(cache.get(&9), None, "larger than a quarter");
         cache.remove(&4);
         assert_eq!((cache.get(&4), cache.inner().bytes), (None, 30));
-        assert_eq!(cache.inner().order.len(), cache.inner().values.len());
+        let inner = cache.inner();
+        assert_eq!(inner.order.len(), inner.values.len());
     }
 }

@@ -9,6 +9,7 @@ mod transform;
 use arrow::datatypes::DataType;
 
 use super::FormatError;
+use super::array::fixed_width;
 use super::chunk::Block;
 
 /// What the body of a block holds.
@@ -65,7 +66,7 @@ impl Codec {
             Int64 | UInt64 | Time64(_) | Timestamp(..) | Duration(_) => &[Codec::Shuffle(8), Codec::Delta(8), Codec::Zstd],
             Float64 => &[Codec::Shuffle(8), Codec::Zstd],
             Decimal128(..) | Decimal256(..) => &[Codec::Shuffle(16), Codec::Zstd],
-            FixedSizeList(item, _) => Codec::candidates(item.data_type()),
+            FixedSizeList(item, _) if fixed_width(item.data_type()).is_some() => Codec::candidates(item.data_type()),
             _ => &[Codec::Zstd],
         }
     }
