@@ -1,7 +1,10 @@
 //! Floor 1: bytes to structs and back, as docs/format.md lays them down. Does no I/O and knows no store.
 
 pub mod cbor;
+pub mod commit;
 pub mod error;
+pub mod operation;
+pub mod snapshot;
 pub mod types;
 
 pub use error::FormatError;
