@@ -3,6 +3,7 @@
 pub mod cbor;
 pub mod commit;
 pub mod error;
+pub mod node;
 pub mod operation;
 pub mod snapshot;
 pub mod types;
