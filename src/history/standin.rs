@@ -20,8 +20,8 @@ pub enum Kind {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChunkError {
-    #[error("object {0:.12} is missing")]
-    Missing(ObjectId),
+    #[error("object {id:.12} is missing")]
+    Missing { id: ObjectId },
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub struct Objects {
 
 impl Objects {
     pub fn get(&self, _kind: Kind, id: ObjectId) -> Result<Bytes, ChunkError> {
-        self.objects.lock().unwrap().get(&id).map(|o| o.1.clone()).ok_or(ChunkError::Missing(id))
+        self.objects.lock().unwrap().get(&id).map(|o| o.1.clone()).ok_or(ChunkError::Missing { id })
     }
 
     pub fn put(&self, kind: Kind, content: &[u8]) -> Result<ObjectId, ChunkError> {
