@@ -40,7 +40,7 @@ pub enum HistoryError {
     #[error(transparent)]
     BadRevision(#[from] BadRevision),
     /// No branch, tag or commit has that name.
-    #[error("there is no branch, tag or commit '{name}'{}", did_you_mean(nearest))]
+    #[error("there is no branch, tag or commit '{name}'")]
     Unknown {
         /// What was asked for.
         name: String,
@@ -120,10 +120,6 @@ pub enum HistoryError {
     /// The place where operations are published failed.
     #[error(transparent)]
     Ledger(Box<dyn std::error::Error + Send + Sync>),
-}
-
-fn did_you_mean(nearest: &[String]) -> String {
-    if nearest.is_empty() { String::new() } else { format!("; did you mean '{}'?", nearest.join("', '")) }
 }
 
 /// A key of the state in a person's words.

@@ -308,7 +308,7 @@ fn revisions_resolve() {
         assert_eq!(resolver.text(text).unwrap(), ids[expected], "{text}");
     }
     for (text, says) in [
-        ("mian", "no branch, tag or commit 'mian'; did you mean 'main'?"),
+        ("mian", "no branch, tag or commit 'mian'"),
         ("main~4", "'main~4': commit"),
         ("main^3", "has 2 parents"),
         ("main@{9}", "has only 4 values"),
@@ -323,6 +323,7 @@ fn revisions_resolve() {
         let error = resolver.text(text).unwrap_err().to_string();
         assert!(error.contains(says), "{text}: {error}");
     }
+    assert!(matches!(resolver.text("mian"), Err(HistoryError::Unknown { nearest, .. }) if nearest == ["main"]));
     let selected = |ranges: &[&str]| {
         let selection = resolver.ranges(&ranges.iter().map(|r| r.parse().unwrap()).collect::<Vec<Range>>()).unwrap();
         let walk = graph.walk(selection.include, selection.exclude, Order::Date).unwrap();
