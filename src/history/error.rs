@@ -2,9 +2,9 @@
 
 use super::revision::BadRevision;
 use super::{ChunkError, short};
-use crate::store::StoreError;
 use crate::base::{CommitId, ObjectId, OperationId};
 use crate::format::FormatError;
+use crate::store::StoreError;
 use crate::tree::TreeError;
 
 /// Why history could not be read or moved.

@@ -11,8 +11,8 @@ use super::undo::{next_redo, next_undo, take_back};
 use super::*;
 use crate::base::{CommitId, OperationId};
 use crate::chunk::nonce;
-use crate::store::StoreError;
 use crate::format::operation::{HeadRef, Tag};
+use crate::store::StoreError;
 
 /// What happens at a swap.
 #[derive(Debug, Clone, Copy, PartialEq)]

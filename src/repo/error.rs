@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::base::name::BadName;
 use crate::base::{CommitId, ObjectId};
-use crate::format::FormatError;
 use crate::chunk::ChunkError;
+use crate::format::FormatError;
 use crate::history::{HistoryError, short};
 use crate::store::StoreError;
 use crate::tree::TreeError;

@@ -22,10 +22,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::{CommitId, NoProgress, Progress};
+use crate::chunk::Objects;
 use crate::format::commit::Commit;
 use crate::format::operation::HeadRef;
 use crate::format::snapshot::Snapshot;
-use crate::chunk::Objects;
 use crate::history::{Graph, HistoryError, Ledger, Range, Resolver, Selection, Stamp, Transaction, View, load_snapshot};
 
 pub use branch::BranchInfo;

@@ -26,7 +26,6 @@ pub fn memory() -> (MemoryStore, Repo) {
     (store, repo)
 }
 
-
 /// Sets a table of the working state to a made-up id, or drops it.
 pub fn edit(repo: &Repo, table: &str, value: Option<u8>) -> Result<(), RepoError> {
     repo.update_working(&format!("edit {table}"), |now| {
