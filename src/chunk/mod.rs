@@ -22,29 +22,15 @@ mod writer;
 
 use crate::base::{ChunkId, ObjectId, PackId};
 use crate::format::FormatError;
-use crate::format::stats::Stats;
 use crate::store::StoreError;
-use arrow::datatypes::DataType;
 
+pub use crate::format::node::ChunkRef;
 pub use boundary::ChunkLimits;
 pub use catalogue::publish;
 pub use large::write_large;
 pub use objects::{Objects, Written, nonce};
 pub use read::{BlockInfo, ChunkInfo};
 pub use writer::ChunkWriter;
-
-/// A chunk as a leaf lists it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChunkRef {
-    /// The chunk.
-    pub id: ChunkId,
-    /// Its values.
-    pub rows: u64,
-    /// Their storage type.
-    pub data_type: DataType,
-    /// What they are known to hold.
-    pub stats: Option<Stats>,
-}
 
 /// Sizes of everything. The default is the format's; tests shrink them, so that edge cases come early.
 #[derive(Debug, Clone, PartialEq)]

@@ -76,6 +76,11 @@ impl ChunkInfo {
         self.blocks.partition_point(|block| block.first_row <= row).saturating_sub(1)
     }
 
+    /// Bytes of the canonical form of all its blocks.
+    pub fn canonical_bytes(&self) -> u64 {
+        self.blocks.iter().map(BlockInfo::bytes).fold(0, u64::saturating_add)
+    }
+
     fn range_error(&self, wanted: u64) -> ChunkError {
         ChunkError::Range { chunk: self.id, rows: self.rows, wanted }
     }

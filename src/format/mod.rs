@@ -9,6 +9,7 @@ pub mod head;
 pub mod node;
 pub mod pack;
 pub mod stats;
+pub mod table;
 pub mod types;
 
 pub use error::FormatError;
