@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray};
+use arrow::datatypes::DataType;
 
 use super::sweep::{delete_condemned, delete_orphans, plan_fold};
 use super::tests::{objects, publish_all, read, small, write};
