@@ -1,8 +1,12 @@
 //! Floor 1: bytes to structs and back, as docs/format.md lays them down. Does no I/O and knows no store.
 
+pub mod array;
 pub mod cbor;
 pub mod error;
 pub mod node;
+pub mod pack;
+pub mod stats;
+pub mod table;
 pub mod types;
 
 pub use error::FormatError;

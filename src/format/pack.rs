@@ -1,0 +1,10 @@
+//! stub
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Chunk = 1,
+    Node,
+    Table,
+    Snapshot,
+    Commit,
+    Operation,
+}
