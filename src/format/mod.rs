@@ -2,7 +2,10 @@
 
 pub mod array;
 pub mod cbor;
+pub mod chunk;
+pub mod codec;
 pub mod error;
+pub mod head;
 pub mod node;
 pub mod pack;
 pub mod stats;

@@ -60,7 +60,7 @@ impl ColumnReader {
                 if at >= range.end {
                     break;
                 }
-                parts.push(self.slice(slice, at - start..to - start)?);
+                self.slice(slice, at - start..to - start, &mut parts)?;
                 at = to;
             }
         }
@@ -116,8 +116,10 @@ impl ColumnReader {
                     let mut rest = wanted;
                     while let Some(slot) = rest.first() {
                         let row = first + (slot - start);
-                        let Some(block) = info.block_of(row) else { return Err(TableError::Slot { slot: *slot, slots: info.rows }) };
-                        let rows = info.block_rows(block);
+                        let block = info.block_of(row);
+                        let Some(rows) = info.blocks.get(block).map(|b| b.first_row..b.first_row + b.rows).filter(|r| r.contains(&row)) else {
+                            return Err(TableError::Slot { slot: *slot, slots: info.rows });
+                        };
                         let n = rest.partition_point(|s| first + (s - start) < rows.end);
                         let cells = self.objects.read_block(&info, block)?;
                         let indices: UInt32Array = rest[..n].iter().map(|s| (first + (s - start) - rows.start) as u32).collect();
@@ -127,7 +129,7 @@ impl ColumnReader {
                 }
                 other => {
                     for slot in wanted {
-                        parts.push(self.slice(other, slot - start..slot - start + 1)?);
+                        self.slice(other, slot - start..slot - start + 1, &mut parts)?;
                     }
                 }
             }
@@ -145,18 +147,22 @@ impl ColumnReader {
         Ok((slice.clone(), slot - start))
     }
 
-    fn slice(&self, slice: &Slice, rows: Range<u64>) -> Result<ArrayRef, TableError> {
+    fn slice(&self, slice: &Slice, rows: Range<u64>, parts: &mut Vec<ArrayRef>) -> Result<(), TableError> {
         let n = (rows.end - rows.start) as usize;
         let values = match slice {
             Slice::Chunk { chunk, first, .. } => {
                 let info = self.objects.chunk(chunk.id)?;
-                self.objects.read_rows(&info, first + rows.start..first + rows.end)?
+                for part in self.objects.read_parts(&info, first + rows.start..first + rows.end)? {
+                    parts.push(self.cast(part)?);
+                }
+                return Ok(());
             }
             Slice::Literal(cells) => cells.slice(rows.start as usize, n),
             Slice::Constant { value, .. } => repeat(value, n)?,
             Slice::Large(value) => large::read(&self.objects, value)?,
         };
-        self.cast(values)
+        parts.push(self.cast(values)?);
+        Ok(())
     }
 
     fn cast(&self, values: ArrayRef) -> Result<ArrayRef, TableError> {

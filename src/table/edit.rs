@@ -74,13 +74,13 @@ impl Table {
         let store = &**objects;
         let mut table = self.clone();
         let column = self.schema.mint(self.id, name, ty);
+        table.schema.columns.push(column.clone());
+        table.schema.check()?;
         let slots = self.slots(store)?;
         let slices = match fill {
             Fill::Constant(value) => self.constant(objects, &column.name, &column.ty, &value, slots)?,
             Fill::Values(values) => self.spread(objects, &column.name, &column.ty, values)?,
         };
-        table.schema.columns.push(column);
-        table.schema.check()?;
         table.columns.push(LazyRope::new(Rope::build(store, slices)?));
         Ok(table)
     }

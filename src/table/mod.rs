@@ -4,6 +4,7 @@
 
 pub mod arrange;
 pub mod column;
+pub mod compact;
 pub mod diff;
 pub mod edit;
 mod error;
@@ -21,12 +22,12 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::base::{NodeId, TableId, TableObjectId};
+use crate::base::{TableId, TableObjectId};
 use crate::chunk::Objects;
 use crate::format::node::{Live, Spine, Values};
 use crate::format::pack::Kind as ObjectKind;
 use crate::format::table::TableObject;
-use crate::tree::{NodeStore, Rope, TreeError};
+use crate::tree::Rope;
 
 pub use error::TableError;
 pub use lazy::LazyRope;
@@ -51,16 +52,6 @@ pub struct Table {
 const INLINE_MAX: usize = 192;
 /// ... as long as there are no more of them than this.
 const INLINE_TOTAL_MAX: usize = 4096;
-
-impl NodeStore for Objects {
-    fn node(&self, id: NodeId) -> Result<bytes::Bytes, TreeError> {
-        self.get(ObjectKind::Node, id).map_err(|e| TreeError::Store(Box::new(e)))
-    }
-
-    fn put_node(&self, content: &[u8]) -> Result<NodeId, TreeError> {
-        self.put(ObjectKind::Node, content).map(Into::into).map_err(|e| TreeError::Store(Box::new(e)))
-    }
-}
 
 impl Table {
     /// A table without rows.

@@ -65,7 +65,7 @@ impl Rewriter {
     pub fn push(&mut self, batch: &RecordBatch, large: &[LargeCell], slots: &[Option<u64>]) -> Result<(), TableError> {
         let new: UInt32Array = slots.iter().zip(0u32..).filter(|(s, _)| s.is_none()).map(|(_, i)| i).collect();
         if !new.is_empty() {
-            let place: HashMap<usize, usize> = new.values().iter().enumerate().map(|(to, from)| (*from as usize, to)).collect();
+            let place: HashMap<u64, u64> = new.values().iter().zip(0..).map(|(from, to)| (u64::from(*from), to)).collect();
             let arrays = batch.columns().iter().map(|c| take(c, &new, None)).collect::<Result<Vec<_>, _>>()?;
             let rows = RecordBatch::try_new(batch.schema(), arrays)?;
             let large: Vec<LargeCell> = large.iter().filter_map(|c| place.get(&c.row).map(|row| LargeCell { row: *row, ..c.clone() })).collect();

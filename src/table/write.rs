@@ -24,7 +24,7 @@ use super::{LazyRope, Table, TableError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LargeCell {
     /// Its row in the batch.
-    pub row: usize,
+    pub row: u64,
     /// Its column in the batch.
     pub column: usize,
     /// The file.
@@ -90,7 +90,7 @@ impl ColumnWriter {
     }
 
     fn start_chunks(&mut self) -> Result<(), TableError> {
-        let mut writer = ChunkWriter::new(self.objects.clone(), self.storage.clone())?;
+        let mut writer = ChunkWriter::new(self.objects.clone(), self.storage.clone());
         for values in self.first.drain(..) {
             writer.push(&values)?;
         }
@@ -241,7 +241,7 @@ impl RowWriter {
             return Err(TableError::Schema(format!("{} columns where {} are expected", batch.num_columns(), self.writers.len())));
         }
         self.writers.par_iter_mut().zip(batch.columns()).enumerate().try_for_each(|(i, (writer, values))| {
-            let sources: Vec<(usize, &PathBuf)> = large.iter().filter(|c| c.column == i).map(|c| (c.row, &c.source)).collect();
+            let sources: Vec<(usize, &PathBuf)> = large.iter().filter(|c| c.column == i).map(|c| (c.row as usize, &c.source)).collect();
             writer.push(values, &sources)
         })?;
         self.rows += batch.num_rows() as u64;
