@@ -286,7 +286,6 @@ impl Objects {
     pub fn keep(&self, id: ObjectId) -> Result<(), ChunkError> {
         if self.locate(id, usize::MAX)?.is_none() {
             self.pending().reused.insert(id);
-            self.unpublished.store(true, Ordering::Release);
         }
         Ok(())
     }
