@@ -7,6 +7,7 @@ mod config;
 mod environment;
 mod error;
 pub mod files;
+mod gc;
 mod identity;
 mod log;
 mod open;
@@ -16,6 +17,7 @@ mod restore;
 mod status;
 mod switch;
 mod tag;
+mod verify;
 mod working;
 
 use std::fmt;
@@ -35,6 +37,7 @@ pub use commit::{CommitOptions, Committed};
 pub use config::{Config, Scope, Setting};
 pub use environment::Environment;
 pub use error::{ErrorKind, RepoError};
+pub use gc::{Collected, GcOptions};
 pub use identity::Identity;
 pub use log::{LogEntry, LogOptions, RefKind, RefLabel, Shown};
 pub use open::{FOLDER, OpenOptions};
@@ -43,6 +46,7 @@ pub use reset::ResetMode;
 pub use status::Status;
 pub use switch::{SwitchOptions, Switched};
 pub use tag::TagInfo;
+pub use verify::{Fault, Verification, by_harm};
 pub use working::WorkingState;
 
 /// A repository: what all verbs work on.
