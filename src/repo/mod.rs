@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod export;
 pub mod files;
+mod gc;
 mod identity;
 mod import;
 mod log;
@@ -19,6 +20,7 @@ mod status;
 mod switch;
 mod tables;
 mod tag;
+mod verify;
 mod working;
 
 use std::fmt;
@@ -38,6 +40,7 @@ pub use commit::{CommitOptions, Committed};
 pub use config::{Config, Scope, Setting};
 pub use environment::Environment;
 pub use error::{ErrorKind, RepoError};
+pub use gc::{Collected, GcOptions};
 pub use identity::Identity;
 pub use import::{ImportMode, ImportOptions, Imported};
 pub use log::{LogEntry, LogOptions, RefKind, RefLabel, Shown};
@@ -48,6 +51,7 @@ pub use status::Status;
 pub use switch::{SwitchOptions, Switched};
 pub use tables::{TableInfo, cell_of_text};
 pub use tag::TagInfo;
+pub use verify::{Fault, Verification, by_harm};
 pub use working::WorkingState;
 
 /// A repository: what all verbs work on.
