@@ -283,6 +283,22 @@ impl Objects {
         Ok(id)
     }
 
+    /// Notes that an object is relied upon as if it had been written: if it has left the catalogue when all is flushed, it is written anew.
+    pub fn keep(&self, id: ObjectId) -> Result<(), ChunkError> {
+        if self.locate(id, usize::MAX)?.is_none() {
+            self.pending().reused.insert(id);
+            self.unpublished.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The ids of objects of a kind, from `first` to `last`, that stand in no finished pack yet.
+    pub(super) fn written_between(&self, kind: Kind, first: ObjectId, last: ObjectId) -> Vec<ObjectId> {
+        let pending = self.pending();
+        let within = |(id, (_, entry)): (&ObjectId, &(Arc<OpenPack>, IndexEntry))| (entry.kind == kind && (first..=last).contains(id)).then_some(*id);
+        pending.places.iter().filter_map(within).collect()
+    }
+
     /// True if the object is there.
     pub fn contains(&self, id: impl Into<ObjectId>) -> Result<bool, ChunkError> {
         Ok(self.locate(id.into(), usize::MAX)?.is_some())
