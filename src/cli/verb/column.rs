@@ -1,0 +1,152 @@
+//! `dsv column`.
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+
+/// Add, drop, rename and retype the columns of a table
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, subcommand_required = true, arg_required_else_help = true)]
+pub struct Column {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+#[command(disable_help_subcommand = true)]
+enum Verb {
+    Add(Add),
+    Drop(Drop),
+    Rename(Rename),
+    Retype(Retype),
+}
+
+impl Column {
+    pub fn run(self, context: &Context) -> Result<(), CliError> {
+        match self.verb {
+            Verb::Add(verb) => verb.run(context),
+            Verb::Drop(verb) => verb.run(context),
+            Verb::Rename(verb) => verb.run(context),
+            Verb::Retype(verb) => verb.run(context),
+        }
+    }
+}
+
+/// Add a column
+///
+/// It holds null everywhere, one default value, or what an SQL expression over the other columns gives for each row. No other column is touched.
+///
+/// Examples:
+///
+///   dsv column add birds checked bool --default false
+///   dsv column add birds heavy bool --as "weight > 2.5"
+///   dsv column add birds note text
+///   dsv column add birds vector 'embedding(384)'
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+struct Add {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    table: String,
+    /// The column
+    #[arg(value_name = "COLUMN")]
+    column: String,
+    /// Its type
+    #[arg(value_name = "TYPE")]
+    r#type: String,
+    /// The value of every row that is there
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    default: Option<String>,
+    /// An SQL expression over the row
+    #[arg(long, value_name = "SQL", conflicts_with = "default")]
+    r#as: Option<String>,
+}
+
+impl Add {
+    fn run(self, context: &Context) -> Result<(), CliError> {
+        context.unwired("column add")
+    }
+}
+
+/// Drop a column
+///
+/// Commits that have it keep it, and `dsv undo` brings it back.
+///
+/// Examples:
+///
+///   dsv column drop birds note
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+struct Drop {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    table: String,
+    /// The column
+    #[arg(value_name = "COLUMN")]
+    column: String,
+}
+
+impl Drop {
+    fn run(self, context: &Context) -> Result<(), CliError> {
+        context.unwired("column drop")
+    }
+}
+
+/// Give a column another name
+///
+/// Its history goes on under the new name.
+///
+/// Examples:
+///
+///   dsv column rename birds note remark
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+struct Rename {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    table: String,
+    /// The column
+    #[arg(value_name = "COLUMN")]
+    column: String,
+    /// The new name
+    #[arg(value_name = "NEW")]
+    new: String,
+}
+
+impl Rename {
+    fn run(self, context: &Context) -> Result<(), CliError> {
+        context.unwired("column rename")
+    }
+}
+
+/// Give a column another type
+///
+/// A wider type rewrites nothing: older values are cast as they are read. Another type converts every value, and is refused where one does not fit.
+/// With --as, an SQL expression gives the new values.
+///
+/// Examples:
+///
+///   dsv column retype birds weight float64
+///   dsv column retype birds label 'enum("sparrow","wren")'
+///   dsv column retype birds weight float32 --as "weight / 1000"
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+struct Retype {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    table: String,
+    /// The column
+    #[arg(value_name = "COLUMN")]
+    column: String,
+    /// Its new type
+    #[arg(value_name = "TYPE")]
+    r#type: String,
+    /// An SQL expression over the row
+    #[arg(long, value_name = "SQL")]
+    r#as: Option<String>,
+}
+
+impl Retype {
+    fn run(self, context: &Context) -> Result<(), CliError> {
+        context.unwired("column retype")
+    }
+}

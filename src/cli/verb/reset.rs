@@ -1,0 +1,31 @@
+//! `dsv reset`.
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+
+/// Move the branch to another commit
+///
+/// The working state stays as it is, so that what the commits left behind had changed is uncommitted again; with --hard it is dropped, and the tables are
+/// those of REV. `dsv undo` takes a reset back.
+///
+/// Examples:
+///
+///   dsv reset HEAD~1                     uncommit the last commit, keep its changes
+///   dsv reset --hard HEAD~1              forget the last commit
+///   dsv reset --hard                     forget what is not committed
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Reset {
+    /// The commit to be at
+    #[arg(value_name = "REV", default_value = "HEAD")]
+    revision: String,
+    /// Drop the working state too
+    #[arg(long)]
+    hard: bool,
+}
+
+impl Reset {
+    pub fn run(self, context: &Context) -> Result<(), CliError> {
+        context.unwired("reset")
+    }
+}
