@@ -1,1 +1,3 @@
 //! Floor placeholder.
+
+pub mod profile;
