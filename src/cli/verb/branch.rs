@@ -1,7 +1,16 @@
 //! `dsv branch`.
 
+use std::io::Write;
+
+use serde_json::json;
+
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::ui::format;
+use crate::cli::ui::table::width;
+use crate::format::operation::HeadRef;
+use crate::history::short;
+use crate::repo::Repo;
 
 /// List, create, rename or delete branches
 ///
@@ -45,6 +54,65 @@ pub struct Branch {
 
 impl Branch {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("branch")
+        let repo = context.repo()?;
+        let Some(name) = self.name else { return list(context, &repo) };
+        if self.delete || self.force_delete {
+            if let Some(extra) = self.revision {
+                return Err(CliError::usage(format!("one branch at a time: '{extra}' is too much")));
+            }
+            let commit = repo.delete_branch(&name, self.force_delete)?;
+            let was = commit.map_or("without a commit".to_owned(), |id| format!("was {}", short(&id)));
+            context.ui.note(format!("Deleted branch {name} ({was})"));
+            return Ok(());
+        }
+        if self.rename {
+            let (old, new) = match &self.revision {
+                Some(new) => (Some(name.as_str()), new.as_str()),
+                None => (None, name.as_str()),
+            };
+            let old = repo.rename_branch(old, new, self.force)?;
+            context.ui.note(format!("Renamed branch {old} to {new}"));
+            return Ok(());
+        }
+        let commit = repo.create_branch(&name, self.revision.as_deref(), self.force)?;
+        context.ui.note(format!("Branch {name} is at {}", short(&commit)));
+        Ok(())
     }
+}
+
+fn list(context: &Context, repo: &Repo) -> Result<(), CliError> {
+    let branches = repo.branches()?;
+    let mut out = context.ui.page();
+    if context.ui.json {
+        for branch in branches {
+            let (commit, time, message) = match &branch.commit {
+                Some((id, commit)) => (Some(id.to_string()), Some(format::iso_date(commit.committed_millis, 0)), Some(commit.subject().to_owned())),
+                None => (None, None, None),
+            };
+            let line = json!({
+                "branch": branch.name, "commit": commit, "current": branch.current, "uncommitted": branch.uncommitted, "time": time, "message": message,
+            });
+            writeln!(out, "{line}")?;
+        }
+        return Ok(out.finish()?);
+    }
+    let paint = context.ui.paint;
+    if let HeadRef::Commit(id) = repo.view()?.state.head()? {
+        writeln!(out, "* {}", paint.current(format!("(detached at {})", short(&id))))?;
+    }
+    let wide = branches.iter().map(|b| width(&b.name)).max().unwrap_or(0);
+    for branch in &branches {
+        let pad = " ".repeat(wide - width(&branch.name));
+        let (mark, name) = if branch.current { ("*", paint.current(&branch.name)) } else { (" ", paint.branch(&branch.name)) };
+        write!(out, "{mark} {name}{pad}")?;
+        match &branch.commit {
+            Some((id, commit)) => write!(out, " {} {}", paint.id(short(id)), format::one_line(commit.subject()))?,
+            None => write!(out, " {}", paint.dim("no commit yet"))?,
+        }
+        if branch.uncommitted {
+            write!(out, " {}", paint.changed("(uncommitted changes)"))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(out.finish()?)
 }

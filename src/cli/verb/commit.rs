@@ -1,7 +1,15 @@
 //! `dsv commit`.
 
+use std::io::Write;
+
+use serde_json::json;
+
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::describe;
+use crate::cli::refs::head_text;
+use crate::history::short;
+use crate::repo::{CommitOptions, Identity};
 
 /// Record the working state as a commit
 ///
@@ -33,6 +41,32 @@ pub struct Commit {
 
 impl Commit {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("commit")
+        let author = self.author.as_deref().map(Identity::parse).transpose()?;
+        let message = (!self.message.is_empty()).then(|| self.message.join("\n\n"));
+        let repo = context.repo()?;
+        if message.is_none() && !self.amend {
+            return Err(CliError::usage("a commit needs a message").hint("dsv commit -m 'what changed and why'"));
+        }
+        let options = CommitOptions { message, amend: self.amend, allow_empty: self.allow_empty, author, source: Default::default() };
+        let made = repo.commit(&options)?;
+        let changes = describe::tables(&repo, &made.tables)?;
+        if context.ui.json {
+            let mut out = context.ui.out();
+            let tables: Vec<_> = changes.iter().map(describe::TableChange::json).collect();
+            let parents: Vec<String> = made.commit.parents.iter().map(|p| p.to_string()).collect();
+            writeln!(out, "{}", json!({"commit": made.id.to_string(), "parents": parents, "message": made.commit.message, "tables": tables}))?;
+            out.finish()?;
+        } else {
+            let place = head_text(&made.head);
+            context.ui.note(format!("[{} {}] {}", place.trim_start_matches("branch "), short(&made.id), made.commit.subject()));
+            for change in &changes {
+                context.ui.note(change.line(context.ui.paint_err));
+            }
+        }
+        if made.author_guessed {
+            let author = &made.commit.author;
+            context.ui.hint(format!("signed as {} <{}>; say who you are with 'dsv config --global user.name NAME' and user.email", author.name, author.email));
+        }
+        Ok(())
     }
 }

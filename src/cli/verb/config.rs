@@ -1,7 +1,12 @@
 //! `dsv config`.
 
+use std::io::Write;
+
+use serde_json::json;
+
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::repo::{Config as Settings, Scope, Setting};
 
 /// Read or change settings
 ///
@@ -35,6 +40,48 @@ pub struct Config {
 
 impl Config {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("config")
+        // The user's settings can be read and set anywhere.
+        let (settings, inside) = match context.repo() {
+            Ok(repo) => (repo.config(), true),
+            Err(outside) if context.is_outside(&outside) => (Settings::new(None, &context.environment()), false),
+            Err(error) => return Err(error),
+        };
+        let scope = if self.global { Scope::User } else { Scope::Repository };
+        if scope == Scope::Repository && !inside && (self.value.is_some() || self.unset) {
+            return Err(CliError::usage("not in a dsv repository").hint("--global sets it for all repositories"));
+        }
+        let Some(key) = self.key else {
+            let mut out = context.ui.page();
+            for setting in settings.list()? {
+                writeln!(out, "{}", line(context, &setting))?;
+            }
+            return Ok(out.finish()?);
+        };
+        if self.unset {
+            return if settings.unset(scope, &key)? { Ok(()) } else { Err(CliError::no(format!("'{key}' is not set"))) };
+        }
+        if let Some(value) = self.value {
+            return Ok(settings.set(scope, &key, &value)?);
+        }
+        settings.get(&key)?;
+        let Some(setting) = settings.list()?.into_iter().find(|s| s.key == key) else { return Err(CliError::no(format!("'{key}' is not set"))) };
+        let mut out = context.ui.out();
+        if context.ui.json {
+            writeln!(out, "{}", line(context, &setting))?;
+        } else {
+            writeln!(out, "{}", setting.value)?;
+        }
+        Ok(out.finish()?)
     }
+}
+
+fn line(context: &Context, setting: &Setting) -> String {
+    if context.ui.json {
+        let from = match setting.scope {
+            Scope::Repository => "repository",
+            Scope::User => "user",
+        };
+        return json!({"key": setting.key, "value": setting.value, "from": from}).to_string();
+    }
+    format!("{}={}", setting.key, setting.value)
 }

@@ -2,6 +2,8 @@
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::describe::subject;
+use crate::repo::ResetMode;
 
 /// Move the branch to another commit
 ///
@@ -26,6 +28,12 @@ pub struct Reset {
 
 impl Reset {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("reset")
+        let repo = context.repo()?;
+        let (before, after) = repo.reset(&self.revision, if self.hard { ResetMode::Hard } else { ResetMode::Soft })?;
+        context.ui.note(format!("HEAD is at {}", subject(&repo, after)?));
+        if let Some(before) = before.filter(|before| *before != after) {
+            context.ui.note(format!("It was at {}; 'dsv undo' goes back there", subject(&repo, before)?));
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::ui::format;
 
 /// Take tables back to what they were in a commit
 ///
@@ -18,9 +19,9 @@ pub struct Restore {
     /// Tables
     #[arg(value_name = "TABLE", required_unless_present = "all")]
     tables: Vec<String>,
-    /// From this revision
-    #[arg(short, long, value_name = "REV", default_value = "HEAD", hide_default_value = true)]
-    source: String,
+    /// From this revision, not from HEAD
+    #[arg(short, long, value_name = "REV")]
+    source: Option<String>,
     /// All tables
     #[arg(long, conflicts_with = "tables")]
     all: bool,
@@ -28,6 +29,13 @@ pub struct Restore {
 
 impl Restore {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("restore")
+        let repo = context.repo()?;
+        let changed = repo.restore(&self.tables, self.source.as_deref())?;
+        let from = self.source.as_deref().unwrap_or("the last commit");
+        match changed.as_slice() {
+            [] => context.ui.note(format!("Nothing differs from {from}")),
+            tables => context.ui.note(format!("Restored {} from {from}: {}", format::plural(tables.len() as u64, "table"), tables.join(", "))),
+        }
+        Ok(())
     }
 }

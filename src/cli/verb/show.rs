@@ -1,7 +1,14 @@
 //! `dsv show`.
 
+use std::io::Write;
+
+use serde_json::json;
+
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::describe;
+use crate::cli::refs::labels;
+use crate::cli::ui::format;
 
 /// Show a commit, and what it changed
 ///
@@ -23,6 +30,42 @@ pub struct Show {
 
 impl Show {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("show")
+        let repo = context.repo()?;
+        if let Some((revision, table)) = self.revision.split_once(':').filter(|(revision, table)| !revision.is_empty() && !table.is_empty()) {
+            let look = super::head::Look { table: table.to_owned(), at: Some(revision.to_owned()), columns: Vec::new() };
+            return look.first(context, &repo, 10);
+        }
+        let shown = repo.show(&self.revision)?;
+        let changes = describe::tables(&repo, &shown.tables)?;
+        let views = describe::views(&shown.views);
+        let commit = &shown.entry.commit;
+        let mut out = context.ui.page();
+        if context.ui.json {
+            let mut line = super::log::entry_json(&shown.entry);
+            line["tables"] = changes.iter().map(describe::TableChange::json).collect();
+            line["views"] = views.iter().map(describe::TableChange::json).collect();
+            line["source"] = json!(commit.source);
+            writeln!(out, "{line}")?;
+            return Ok(out.finish()?);
+        }
+        let paint = context.ui.paint;
+        if let Some(tag) = &shown.tag {
+            writeln!(out, "{}", paint.tag(format!("tag {}", self.revision)))?;
+            writeln!(out, "Tagger: {} <{}>", format::one_line(&tag.name), format::one_line(&tag.email))?;
+            writeln!(out, "Date:   {}\n", format::git_date(tag.millis, 0))?;
+            tag.message.lines().try_for_each(|line| writeln!(out, "    {}", format::one_line(line)))?;
+            writeln!(out)?;
+        }
+        super::log::write_entry(&mut out, paint, &shown.entry, &labels(&shown.entry.refs, paint))?;
+        for (name, value) in &commit.source {
+            writeln!(out, "    {}", paint.dim(format!("{}: {}", format::one_line(name), format::one_line(value))))?;
+        }
+        if !(changes.is_empty() && views.is_empty()) {
+            writeln!(out)?;
+        }
+        for change in changes.iter().chain(&views) {
+            writeln!(out, "{}", change.line(paint))?;
+        }
+        Ok(out.finish()?)
     }
 }

@@ -1,7 +1,15 @@
 //! `dsv tag`.
 
+use std::io::Write;
+
+use serde_json::json;
+
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::ui::format;
+use crate::cli::ui::table::width;
+use crate::history::short;
+use crate::repo::Repo;
 
 /// List, create or delete tags
 ///
@@ -40,6 +48,37 @@ pub struct Tag {
 
 impl Tag {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("tag")
+        let repo = context.repo()?;
+        let Some(name) = self.name else { return list(context, &repo) };
+        if self.delete {
+            let commit = repo.delete_tag(&name)?;
+            context.ui.note(format!("Deleted tag {name} (was {})", short(&commit)));
+            return Ok(());
+        }
+        let commit = repo.create_tag(&name, Some(&self.revision), self.message.as_deref(), self.force)?;
+        context.ui.note(format!("Tag {name} is at {}", short(&commit)));
+        Ok(())
     }
+}
+
+fn list(context: &Context, repo: &Repo) -> Result<(), CliError> {
+    let tags = repo.tags()?;
+    let mut out = context.ui.page();
+    let wide = tags.iter().map(|t| width(&t.name)).max().unwrap_or(0);
+    for info in &tags {
+        let tag = &info.tag;
+        if context.ui.json {
+            let line = json!({
+                "tag": info.name, "commit": tag.commit.to_string(), "message": tag.message,
+                "tagger": {"name": tag.name, "email": tag.email}, "time": format::iso_date(tag.millis, 0),
+            });
+            writeln!(out, "{line}")?;
+            continue;
+        }
+        let pad = " ".repeat(wide - width(&info.name));
+        let subject = format::one_line(tag.message.lines().next().unwrap_or(""));
+        let line = format!("{}{pad} {} {subject}", context.ui.paint.tag(&info.name), context.ui.paint.id(short(&tag.commit)));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(out.finish()?)
 }

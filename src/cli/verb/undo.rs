@@ -2,6 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::ui::format;
 
 /// Take back the last operation
 ///
@@ -22,6 +23,10 @@ pub struct Undo {
 
 impl Undo {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("undo")
+        let repo = context.repo()?;
+        let operation = repo.undo(self.operation.as_deref())?;
+        let when = format::ago(operation.operation.millis, format::now());
+        context.ui.note(format!("Took back: {} ({:.8}, {when})", format::one_line(&operation.operation.command), operation.id));
+        Ok(())
     }
 }
