@@ -6,6 +6,7 @@ mod commit;
 mod config;
 mod environment;
 mod error;
+pub mod files;
 mod identity;
 mod log;
 mod operations;

@@ -1,0 +1,337 @@
+//! Files to read: found by name or glob, opened through their compression, and told apart by content and name.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use super::error::{FileError, Place};
+use super::temp::TempFile;
+use super::{FileFormat, Input, ReadOptions};
+use crate::base::Progress;
+
+/// How the bytes of a file are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    Plain,
+    /// gzip, of one member or several.
+    Gzip,
+    /// zstd, of one frame or several.
+    Zstd,
+}
+
+impl Compression {
+    fn of(start: &[u8]) -> Compression {
+        match start {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+            // A zstd file may start with a skippable frame.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            _ => Compression::Plain,
+        }
+    }
+
+    /// By the end of a name, for a file to be written.
+    pub fn of_name(name: &str) -> Compression {
+        let name = name.to_ascii_lowercase();
+        if name.ends_with(".gz") || name.ends_with(".gzip") || name.ends_with(".tgz") {
+            Compression::Gzip
+        } else if name.ends_with(".zst") || name.ends_with(".zstd") {
+            Compression::Zstd
+        } else {
+            Compression::Plain
+        }
+    }
+}
+
+impl FileFormat {
+    /// By the end of a name, compression aside.
+    pub fn of_name(name: &str) -> Option<FileFormat> {
+        let name = name.to_ascii_lowercase();
+        if name.ends_with(".tgz") {
+            return Some(FileFormat::WebDataset);
+        }
+        let name = [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
+        Some(match Path::new(name).extension()?.to_str()? {
+            "csv" => FileFormat::Csv,
+            "tsv" | "tab" => FileFormat::Tsv,
+            "jsonl" | "ndjson" | "jsonlines" => FileFormat::JsonLines,
+            "json" | "geojson" => FileFormat::Json,
+            "parquet" | "pq" => FileFormat::Parquet,
+            "arrow" | "arrows" | "ipc" | "feather" => FileFormat::Arrow,
+            "npy" => FileFormat::Npy,
+            "tar" => FileFormat::WebDataset,
+            _ => return None,
+        })
+    }
+
+    /// By the first kilobytes of the content, where these leave no doubt.
+    fn of_magic(start: &[u8]) -> Option<FileFormat> {
+        if start.starts_with(b"PAR1") || start.starts_with(b"PARE") {
+            Some(FileFormat::Parquet)
+        } else if start.starts_with(b"ARROW1") || start.starts_with(&[0xff, 0xff, 0xff, 0xff]) && start.get(8..12) == Some(&[0x10, 0, 0, 0]) {
+            Some(FileFormat::Arrow)
+        } else if start.starts_with(b"\x93NUMPY") {
+            Some(FileFormat::Npy)
+        } else if start.get(257..262) == Some(b"ustar") {
+            Some(FileFormat::WebDataset)
+        } else {
+            None
+        }
+    }
+
+    /// By a look at text: for standard input and files whose name says nothing.
+    fn of_text(start: &[u8]) -> FileFormat {
+        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+        match start.iter().find(|b| !b.is_ascii_whitespace()) {
+            Some(b'[') => FileFormat::Json,
+            Some(b'{') => json_layout(start),
+            _ => {
+                let line = start.split(|b| *b == b'\n').next().unwrap_or_default();
+                let tabs = line.iter().filter(|b| **b == b'\t').count();
+                if tabs > 0 && tabs >= line.iter().filter(|b| **b == b',').count() { FileFormat::Tsv } else { FileFormat::Csv }
+            }
+        }
+    }
+}
+
+/// One object a line, or one document? Text that starts with `{` is lines if its first line is a whole object.
+fn json_layout(start: &[u8]) -> FileFormat {
+    let mut lines = start.split_inclusive(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let first = lines.next().unwrap_or_default();
+    let whole = std::str::from_utf8(first).is_ok_and(|text| super::json::node::parse(text).is_ok());
+    let more = lines.next().is_some_and(|line| line.trim_ascii_start().starts_with(b"{"));
+    if whole && more { FileFormat::JsonLines } else { FileFormat::Json }
+}
+
+/// Expands what was typed: `-` is standard input, names with `*`, `?` or `[` that name no file are globs, in sorted order.
+pub fn inputs(names: &[String]) -> Result<Vec<Input>, FileError> {
+    let mut found = Vec::new();
+    for name in names {
+        if name == "-" {
+            if found.contains(&Input::Stdin) {
+                return Err(FileError::usage("standard input can be read once"));
+            }
+            found.push(Input::Stdin);
+        } else if !name.contains(['*', '?', '[']) || Path::new(name).exists() {
+            found.push(Input::Path(PathBuf::from(name)));
+        } else {
+            let paths = glob::glob(name).map_err(|e| FileError::usage(format!("'{name}' is not a pattern: {}", e.msg)))?;
+            let before = found.len();
+            for path in paths {
+                found.push(Input::Path(path.map_err(|e| FileError::io(e.path().display(), io::Error::from(e.error().kind())))?));
+            }
+            if found.len() == before {
+                return Err(FileError::usage(format!("no file matches '{name}'")));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(FileError::usage("no file is given"));
+    }
+    Ok(found)
+}
+
+/// An existing file or folder whose format is known.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// As it was given; for messages.
+    pub name: String,
+    /// Where its bytes are.
+    pub path: PathBuf,
+    /// The folder that paths in it are relative to.
+    pub folder: PathBuf,
+    pub format: FileFormat,
+    pub compression: Compression,
+    /// Bytes as stored; 0 for a folder.
+    pub length: u64,
+    spool_folder: PathBuf,
+    /// Keeps the copy of standard input.
+    _spooled: Option<TempFile>,
+    unpacked: OnceLock<TempFile>,
+}
+
+impl Source {
+    pub fn find(input: &Input, options: &ReadOptions) -> Result<Source, FileError> {
+        let spool_folder = options.spool_folder.clone().unwrap_or_else(std::env::temp_dir);
+        let (name, path, folder, spooled) = match input {
+            Input::Path(path) => {
+                let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+                (path.display().to_string(), path.clone(), folder, None)
+            }
+            Input::Stdin => {
+                let name = "standard input";
+                let (temp, mut file) = TempFile::create(&spool_folder, "dsv-stdin-").map_err(|e| FileError::io(spool_folder.display(), e))?;
+                io::copy(&mut io::stdin().lock(), &mut file).map_err(|e| FileError::io(name, e))?;
+                (name.to_owned(), temp.path().to_path_buf(), PathBuf::new(), Some(temp))
+            }
+        };
+        let metadata = std::fs::metadata(&path).map_err(|e| FileError::io(&name, e))?;
+        let mut source = Source {
+            name,
+            path,
+            folder,
+            format: FileFormat::Images,
+            compression: Compression::Plain,
+            length: 0,
+            spool_folder,
+            _spooled: spooled,
+            unpacked: OnceLock::new(),
+        };
+        if metadata.is_dir() {
+            if options.format.is_some_and(|f| f != FileFormat::Images) {
+                return Err(FileError::usage(format!("{} is a folder", source.name)).with_hint(format!("name its files: {}/*", source.name)));
+            }
+            source.folder = source.path.clone();
+            return Ok(source);
+        }
+        if options.format == Some(FileFormat::Images) {
+            return Err(FileError::usage(format!("{} is not a folder of images", source.name)));
+        }
+        source.length = metadata.len();
+        let mut start = Vec::new();
+        let file = File::open(&source.path).map_err(|e| FileError::io(&source.name, e))?;
+        file.take(4).read_to_end(&mut start).map_err(|e| FileError::io(&source.name, e))?;
+        source.compression = Compression::of(&start);
+        source.format = match options.format {
+            Some(format) => format,
+            None => source.detect()?,
+        };
+        Ok(source)
+    }
+
+    fn detect(&self) -> Result<FileFormat, FileError> {
+        let mut start = Vec::new();
+        let peeked = self.unpacking(File::open(&self.path).map_err(|e| FileError::io(&self.name, e))?)?.take(1 << 16).read_to_end(&mut start);
+        // A torn file is reported where it is read.
+        if peeked.is_err() && start.is_empty() && FileFormat::of_name(&self.name).is_none() {
+            peeked.map_err(|e| self.read_error(e))?;
+        }
+        let named = FileFormat::of_name(&self.name);
+        Ok(match (FileFormat::of_magic(&start), named) {
+            (Some(magic), _) => magic,
+            (None, Some(FileFormat::Json)) if start.trim_ascii_start().first() == Some(&b'{') => json_layout(&start),
+            (None, Some(format)) => format,
+            (None, None) => {
+                if start.contains(&0) && !start.starts_with(&[0xff, 0xfe]) && !start.starts_with(&[0xfe, 0xff]) {
+                    return Err(FileError::bad(&self.name, Place::File, "neither its name nor its content tells its format")
+                        .with_hint("say it: --format csv, tsv, jsonl, json, parquet, arrow, npy, images or webdataset"));
+                }
+                FileFormat::of_text(&start)
+            }
+        })
+    }
+
+    fn unpacking<R: Read + Send + 'static>(&self, raw: R) -> Result<Box<dyn Read + Send>, FileError> {
+        Ok(match self.compression {
+            Compression::Plain => Box::new(raw),
+            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(raw)),
+            Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(raw).map_err(|e| FileError::io(&self.name, e))?),
+        })
+    }
+
+    /// What an error while reading means: the system's, or a torn archive.
+    pub fn read_error(&self, error: io::Error) -> FileError {
+        if error.raw_os_error().is_some() || self.compression == Compression::Plain {
+            return FileError::io(&self.name, error);
+        }
+        let format = if self.compression == Compression::Gzip { "gzip" } else { "zstd" };
+        let torn = error.kind() == io::ErrorKind::UnexpectedEof;
+        let what = if torn { format!("its {format} data end early: the file is cut short") } else { format!("its {format} data are damaged: {error}") };
+        FileError::bad(&self.name, Place::File, what).with_hint("fetch or write the file again")
+    }
+
+    /// The unpacked bytes from the start.
+    pub fn open(self: &Arc<Self>, progress: &Arc<dyn Progress>) -> Result<Stream, FileError> {
+        let file = File::open(&self.path).map_err(|e| FileError::io(&self.name, e))?;
+        let counted = Counted { inner: file, progress: progress.clone() };
+        let inner = BufReader::with_capacity(1 << 18, self.unpacking(BufReader::with_capacity(1 << 17, counted))?);
+        Ok(Stream { inner, source: self.clone(), progress: progress.clone() })
+    }
+
+    /// A file of the unpacked bytes, for readers that jump about.
+    pub fn seekable(&self) -> Result<File, FileError> {
+        let path = match self.compression {
+            Compression::Plain => &self.path,
+            _ => match self.unpacked.get() {
+                Some(temp) => temp.path(),
+                None => {
+                    let (temp, mut out) = TempFile::create(&self.spool_folder, "dsv-unpacked-").map_err(|e| FileError::io(self.spool_folder.display(), e))?;
+                    let mut bytes = self.unpacking(File::open(&self.path).map_err(|e| FileError::io(&self.name, e))?)?;
+                    let mut buffer = vec![0; 1 << 17];
+                    loop {
+                        let n = bytes.read(&mut buffer).map_err(|e| self.read_error(e))?;
+                        let Some(part) = buffer.get(..n).filter(|part| !part.is_empty()) else { break };
+                        out.write_all(part).map_err(|e| FileError::io(temp.path().display(), e))?;
+                    }
+                    self.unpacked.get_or_init(|| temp).path()
+                }
+            },
+        };
+        File::open(path).map_err(|e| FileError::io(&self.name, e))
+    }
+
+    /// A new temporary file.
+    pub fn spool(&self) -> Result<(TempFile, File), FileError> {
+        TempFile::create(&self.spool_folder, "dsv-cell-").map_err(|e| FileError::io(self.spool_folder.display(), e))
+    }
+
+    pub fn bad(&self, place: Place, what: impl std::fmt::Display) -> FileError {
+        FileError::bad(&self.name, place, what)
+    }
+}
+
+/// Reports the bytes that pass.
+struct Counted<R> {
+    inner: R,
+    progress: Arc<dyn Progress>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.progress.advance(n as u64);
+        Ok(n)
+    }
+}
+
+/// The unpacked bytes of a source; its errors name the file.
+pub(super) struct Stream {
+    inner: BufReader<Box<dyn Read + Send>>,
+    pub source: Arc<Source>,
+    progress: Arc<dyn Progress>,
+}
+
+impl Stream {
+    /// The bytes that are at hand, at least one unless the file is at its end.
+    pub fn fill(&mut self) -> Result<&[u8], FileError> {
+        if self.inner.buffer().is_empty() {
+            if self.progress.interrupted() {
+                return Err(FileError::Interrupted);
+            }
+            // A retry where a signal came between is BufRead's callers' to do.
+            loop {
+                match self.inner.fill_buf() {
+                    Ok(_) => break,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(self.source.read_error(error)),
+                }
+            }
+        }
+        Ok(self.inner.buffer())
+    }
+
+    pub fn consume(&mut self, n: usize) {
+        self.inner.consume(n);
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.progress.interrupted() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.inner.read(buffer)
+    }
+}
