@@ -1,8 +1,12 @@
 //! From the words of arguments to what they mean: lists, pairs, names of columns.
 
-use crate::format::Type;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::compute::{CastOptions, cast_with_options};
 
 use super::error::CliError;
+use crate::format::Type;
 
 /// Splits at each top-level `separator`: not within brackets or double quotes. Pieces are trimmed; an empty text has no piece.
 pub fn split(text: &str, separator: char) -> Vec<String> {
@@ -78,9 +82,51 @@ pub fn pair(option: &str, text: &str, form: &str) -> Result<(String, String), Cl
     Ok((name, value.to_owned()))
 }
 
+/// One value of a type from its text, as an array of one cell of the type's storage type. `null` is null, except as text.
+pub fn value(text: &str, ty: &Type) -> Result<ArrayRef, CliError> {
+    let storage = ty.storage();
+    let is_text = matches!(ty, Type::Enum(_)) || *ty == Type::TEXT;
+    let misfit = || CliError::usage(format!("'{text}' is not {ty}"));
+    if text == "null" && !is_text {
+        return Ok(arrow::array::new_null_array(&storage, 1));
+    }
+    match ty {
+        Type::Json if serde_json::from_str::<serde_json::Value>(text).is_err() => return Err(misfit()),
+        Type::Enum(labels) if !labels.is_empty() && !labels.iter().any(|l| l == text) => return Err(misfit()),
+        Type::Plain(t) if !t.is_binary() => {}
+        Type::Json | Type::Enum(_) => {}
+        _ => return Err(CliError::usage(format!("a default of type {ty} cannot be typed")).hint("give an SQL expression with --as")),
+    }
+    let cell: ArrayRef = Arc::new(StringArray::from(vec![text]));
+    let cast = cast_with_options(&cell, &storage, &CastOptions { safe: false, ..CastOptions::default() }).map_err(|_| misfit())?;
+    if cast.is_null(0) { Err(misfit()) } else { Ok(cast) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_have_their_type() {
+        for (ty, text, shown) in [
+            ("int8", "-3", "-3"),
+            ("bool", "true", "true"),
+            ("date", "2026-01-31", "2026-01-31"),
+            ("decimal(5,2)", "1.5", "1.50"),
+            ("text", "null", "null"),
+            ("enum(a,b)", "b", "b"),
+            ("json", "{\"a\": 1}", "{\"a\": 1}"),
+            ("float32", "null", ""),
+        ] {
+            let ty: Type = ty.parse().unwrap();
+            let cell = value(text, &ty).unwrap();
+            assert_eq!((cell.len(), cell.data_type()), (1, &ty.storage()));
+            assert_eq!(arrow::util::display::array_value_to_string(&cell, 0).unwrap(), shown);
+        }
+        for (ty, text) in [("int8", "300"), ("int8", "x"), ("enum(a,b)", "c"), ("json", "{"), ("image", "x"), ("embedding(2)", "[1,2]"), ("bool", "maybe")] {
+            assert_eq!(value(text, &ty.parse().unwrap()).unwrap_err().exit, 2, "{ty} {text}");
+        }
+    }
 
     #[test]
     fn commas_within_types_do_not_split() {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::ui::Ui;
+use crate::repo::{Environment, Repo};
 
 /// The surroundings of one run.
 #[derive(Debug)]
@@ -32,8 +33,20 @@ impl Context {
         }
     }
 
-    /// A verb that the floors below cannot serve yet.
-    pub fn unwired<T>(&self, verb: &str) -> Result<T, CliError> {
-        Err(CliError::fault(format!("'{verb}' is not wired")))
+    /// This machine's clock, variables and programs.
+    pub fn environment(&self) -> Environment {
+        Environment::system()
+    }
+
+    /// The repository around the directory.
+    pub fn repo(&self) -> Result<Repo, CliError> {
+        Ok(Repo::discover(self.dir(), self.environment())?)
+    }
+
+    /// The same for long work: with a progress bar, and stopped by Ctrl-C.
+    pub fn working_repo(&self) -> Result<Repo, CliError> {
+        let mut repo = self.repo()?;
+        repo.set_progress(self.ui.progress());
+        Ok(repo)
     }
 }

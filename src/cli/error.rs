@@ -5,6 +5,10 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::ui::paint::Paint;
+use super::ui::progress::INTERRUPTED_EXIT;
+use crate::repo::RepoError;
+use crate::repo::files::FileError;
+use crate::table::TableError;
 
 /// The answer is no: nothing to commit, a check that fails.
 pub const NO: u8 = 1;
@@ -47,6 +51,11 @@ impl CliError {
     /// An error of a floor below, with the errors beneath it that its own words leave out.
     pub fn from_floor(exit: u8, error: &(dyn Error + 'static)) -> CliError {
         CliError::new(exit, chain(error))
+    }
+
+    /// Ctrl-C was pressed.
+    pub fn interrupted() -> CliError {
+        CliError::new(INTERRUPTED_EXIT, "interrupted: nothing was changed")
     }
 
     /// Adds a line that helps.
@@ -93,6 +102,44 @@ fn one_line(text: &str) -> String {
 impl From<io::Error> for CliError {
     fn from(error: io::Error) -> CliError {
         if error.kind() == io::ErrorKind::BrokenPipe { CliError::new(0, "") } else { CliError::fault(format!("cannot write to stdout: {error}")) }
+    }
+}
+
+impl From<RepoError> for CliError {
+    fn from(error: RepoError) -> CliError {
+        match error {
+            RepoError::Interrupted => CliError::interrupted(),
+            RepoError::Table(e) => e.into(),
+            RepoError::File(e) => e.into(),
+            error => CliError { hints: error.hints(), ..CliError::from_floor(error.kind() as u8, &error) },
+        }
+    }
+}
+
+impl From<TableError> for CliError {
+    fn from(error: TableError) -> CliError {
+        use TableError as T;
+        let exit = match &error {
+            T::Interrupted => return CliError::interrupted(),
+            T::NoColumn { .. } | T::DuplicateColumn(_) | T::Schema(_) | T::Name(_) | T::Type(_) => USAGE,
+            _ => FAULT,
+        };
+        let hint = match &error {
+            T::NoColumn { near, .. } => did_you_mean(near),
+            _ => None,
+        };
+        CliError { hints: hint.into_iter().collect(), ..CliError::from_floor(exit, &error) }
+    }
+}
+
+impl From<FileError> for CliError {
+    fn from(error: FileError) -> CliError {
+        let exit = match &error {
+            FileError::Interrupted => return CliError::interrupted(),
+            FileError::Usage { .. } => USAGE,
+            _ => FAULT,
+        };
+        CliError { hints: error.hint().map(str::to_owned).into_iter().collect(), ..CliError::from_floor(exit, &error) }
     }
 }
 

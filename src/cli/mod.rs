@@ -1,10 +1,15 @@
 //! Floor 8: the command line. One file for each verb under `verb/`; what a person sees under `ui/`. Knows terminals, words and exit codes; does no
 //! work of its own on data.
 
+pub mod answer;
 pub mod args;
 pub mod context;
+pub mod describe;
 pub mod error;
 pub mod help;
+pub mod look;
+pub mod refs;
+pub mod sql;
 pub mod ui;
 pub mod verb;
 

@@ -75,6 +75,11 @@ impl Ui {
         Out::plain()
     }
 
+    /// The same for a file: without colour, and nothing is cut.
+    pub fn plain(&self) -> Ui {
+        Ui { paint: Paint { on: false }, width: None, paging: false, ..self.clone() }
+    }
+
     /// A line for the person on stderr: what was done. Nothing under `--quiet`.
     pub fn note(&self, text: impl std::fmt::Display) {
         if !self.quiet {

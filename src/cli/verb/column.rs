@@ -1,7 +1,11 @@
 //! `dsv column`.
 
+use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::sql;
+use crate::format::Type;
+use crate::repo::ColumnFill;
 
 /// Add, drop, rename and retype the columns of a table
 #[derive(Debug, clap::Args)]
@@ -63,7 +67,16 @@ struct Add {
 
 impl Add {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("column add")
+        let ty = column_type(&self.r#type)?;
+        let repo = context.working_repo()?;
+        let fill = match (&self.default, &self.r#as) {
+            (Some(text), _) => ColumnFill::Constant(args::value(text, &ty)?),
+            (None, Some(sql)) => ColumnFill::Values(sql::values(&repo, &self.table, sql, &ty)?),
+            (None, None) => ColumnFill::Null,
+        };
+        repo.add_column(&self.table, &self.column, &ty, fill)?;
+        context.ui.note(format!("Added column {} {ty} to table {}", self.column, self.table));
+        Ok(())
     }
 }
 
@@ -87,7 +100,9 @@ struct Drop {
 
 impl Drop {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("column drop")
+        context.repo()?.drop_column(&self.table, &self.column)?;
+        context.ui.note(format!("Dropped column {} of table {}; 'dsv undo' brings it back", self.column, self.table));
+        Ok(())
     }
 }
 
@@ -114,7 +129,9 @@ struct Rename {
 
 impl Rename {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("column rename")
+        context.repo()?.rename_column(&self.table, &self.column, &self.new)?;
+        context.ui.note(format!("Renamed column {} of table {} to {}", self.column, self.table, self.new));
+        Ok(())
     }
 }
 
@@ -147,6 +164,15 @@ struct Retype {
 
 impl Retype {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("column retype")
+        let ty = column_type(&self.r#type)?;
+        let repo = context.working_repo()?;
+        let values = self.r#as.as_ref().map(|sql| sql::values(&repo, &self.table, sql, &ty)).transpose()?;
+        repo.retype_column(&self.table, &self.column, &ty, values)?;
+        context.ui.note(format!("Column {} of table {} is {ty} now", self.column, self.table));
+        Ok(())
     }
+}
+
+fn column_type(text: &str) -> Result<Type, CliError> {
+    text.parse().map_err(|e: crate::format::TypeError| CliError::usage(e.to_string()).hint(args::TYPES_HINT))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::repo::{Config as Settings, Scope, Setting};
+use crate::repo::{Config as Settings, Repo, RepoError, Scope, Setting};
 
 /// Read or change settings
 ///
@@ -41,10 +41,10 @@ pub struct Config {
 impl Config {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         // The user's settings can be read and set anywhere.
-        let (settings, inside) = match context.repo() {
+        let (settings, inside) = match Repo::discover(context.dir(), context.environment()) {
             Ok(repo) => (repo.config(), true),
-            Err(outside) if context.is_outside(&outside) => (Settings::new(None, &context.environment()), false),
-            Err(error) => return Err(error),
+            Err(RepoError::NoRepository(_)) => (Settings::new(None, &context.environment()), false),
+            Err(error) => return Err(error.into()),
         };
         let scope = if self.global { Scope::User } else { Scope::Repository };
         if scope == Scope::Repository && !inside && (self.value.is_some() || self.unset) {

@@ -2,6 +2,13 @@
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::base::progress::Unit;
+use crate::cli::answer;
+use crate::cli::args;
+use crate::cli::look::Look;
+use crate::cli::sql;
+use crate::cli::ui::format;
+use crate::repo::files::WriteOptions;
 
 /// Write a table to a file
 ///
@@ -43,6 +50,38 @@ pub struct Export {
 
 impl Export {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("export")
+        let options = WriteOptions { format: self.format.as_deref().map(str::parse).transpose()?, ..WriteOptions::default() };
+        let repo = context.repo()?;
+        let look = Look { table: self.table, at: self.at, columns: args::names("--columns", &self.columns)? };
+        let found = look.find(&repo)?;
+        if self.file != "-" {
+            let path = answer::target_path(context, &self.file);
+            let taken = path.is_file() || path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+            if taken && !self.force {
+                return Err(CliError::usage(format!("'{}' exists already", self.file)).hint("--force writes over it"));
+            }
+        } else if context.ui.width.is_some() && options.format.is_none() {
+            return Err(CliError::usage("stdout does not tell its format").hint("say --format csv, or another"));
+        }
+        let progress = context.ui.progress();
+        let target = answer::target(context, &self.file);
+        let written = match &self.r#where {
+            Some(predicate) => {
+                progress.start("exporting", None, Unit::Rows);
+                let mut rows = sql::filtered(&repo, &look, &found, predicate)?;
+                answer::write(target, &found.columns, &mut rows, &options, &progress)?
+            }
+            None => {
+                progress.start("exporting", Some(found.rows()?), Unit::Rows);
+                let mut rows = found.scan().open()?.map(|batch| batch.map_err(CliError::from));
+                answer::write(target, &found.columns, &mut rows, &options, &progress)?
+            }
+        };
+        progress.finish();
+        if self.file != "-" {
+            let files = if written.files > 1 { format!(", {}", format::plural(written.files, "file")) } else { String::new() };
+            context.ui.note(format!("Exported {} to {} ({}{files})", format::plural(written.rows, "row"), self.file, format::bytes(written.bytes)));
+        }
+        Ok(())
     }
 }

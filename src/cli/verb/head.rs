@@ -2,6 +2,11 @@
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::answer::{self, Form};
+use crate::cli::args;
+use crate::cli::look::Look;
+use crate::cli::ui::format;
+use crate::repo::Repo;
 
 /// Show the first rows of a table
 ///
@@ -31,6 +36,20 @@ pub struct Head {
 
 impl Head {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("head")
+        let look = Look { table: self.table, at: self.at, columns: args::names("--columns", &self.columns)? };
+        first(context, &context.repo()?, &look, self.rows as u64)
     }
+}
+
+/// Prints the first rows of a table, and how many there are in all.
+pub fn first(context: &Context, repo: &Repo, look: &Look, rows: u64) -> Result<(), CliError> {
+    let found = look.find(repo)?;
+    let form = if context.ui.json { Form::File(crate::repo::files::FileFormat::JsonLines) } else { Form::Table };
+    let schema = found.table.schema.arrow(&found.indices);
+    let shown = answer::print(context, form, &schema, &mut found.first(rows)?)?;
+    let all = found.rows()?;
+    if shown < all && !context.ui.json {
+        context.ui.note(format!("{} of {}", format::count(shown), format::plural(all, "row")));
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::describe;
+use crate::cli::look::Look;
 use crate::cli::refs::labels;
 use crate::cli::ui::format;
 
@@ -32,8 +33,8 @@ impl Show {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let repo = context.repo()?;
         if let Some((revision, table)) = self.revision.split_once(':').filter(|(revision, table)| !revision.is_empty() && !table.is_empty()) {
-            let look = super::head::Look { table: table.to_owned(), at: Some(revision.to_owned()), columns: Vec::new() };
-            return look.first(context, &repo, 10);
+            let look = Look { table: table.to_owned(), at: Some(revision.to_owned()), columns: Vec::new() };
+            return super::head::first(context, &repo, &look, 10);
         }
         let shown = repo.show(&self.revision)?;
         let changes = describe::tables(&repo, &shown.tables)?;

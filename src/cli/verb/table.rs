@@ -1,7 +1,15 @@
 //! `dsv table`.
 
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::ui::cell::Cell;
+use crate::cli::ui::format;
+use crate::cli::ui::table::{self, Heading};
 
 /// List, create, drop, rename and describe tables
 #[derive(Debug, clap::Args)]
@@ -51,7 +59,28 @@ struct List {
 
 impl List {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("table list")
+        let repo = context.repo()?;
+        let mut out = context.ui.page();
+        let mut rows = Vec::new();
+        for (name, table) in repo.tables(self.at.as_deref())? {
+            let count = table.rows(repo.objects())?;
+            let key: Vec<String> = table.schema.key_indices().iter().filter_map(|i| table.schema.columns.get(*i)).map(|c| c.name.clone()).collect();
+            if context.ui.json {
+                writeln!(out, "{}", json!({"table": name, "rows": count, "columns": table.schema.columns.len(), "key": key}))?;
+            } else {
+                rows.push(vec![
+                    Cell::plain(name),
+                    Cell::plain(format::count(count)),
+                    Cell::plain(format::count(table.schema.columns.len() as u64)),
+                    Cell::plain(key.join(", ")),
+                ]);
+            }
+        }
+        if !rows.is_empty() {
+            let headings = vec![Heading::left("table"), Heading::right("rows"), Heading::right("columns"), Heading::left("key")];
+            table::draw(&context.ui, &mut out, headings, &rows)?;
+        }
+        Ok(out.finish()?)
     }
 }
 
@@ -76,7 +105,11 @@ struct Create {
 
 impl Create {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("table create")
+        let columns = args::types("COLUMN=TYPE", &self.columns)?;
+        let key = args::names("--key", &self.key)?;
+        context.repo()?.create_table(&self.table, &columns, &key)?;
+        context.ui.note(format!("Created table {}: {}", self.table, format::plural(columns.len() as u64, "column")));
+        Ok(())
     }
 }
 
@@ -97,7 +130,9 @@ struct Drop {
 
 impl Drop {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("table drop")
+        context.repo()?.drop_table(&self.table)?;
+        context.ui.note(format!("Dropped table {}; 'dsv undo' brings it back", self.table));
+        Ok(())
     }
 }
 
@@ -121,7 +156,9 @@ struct Rename {
 
 impl Rename {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("table rename")
+        context.repo()?.rename_table(&self.table, &self.new)?;
+        context.ui.note(format!("Renamed table {} to {}", self.table, self.new));
+        Ok(())
     }
 }
 
@@ -146,6 +183,29 @@ struct Describe {
 
 impl Describe {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("table describe")
+        let repo = context.repo()?;
+        let table = repo.table(&self.table, self.at.as_deref())?;
+        let key = table.schema.key_indices();
+        let mut out = context.ui.page();
+        if context.ui.json {
+            for (i, column) in table.schema.columns.iter().enumerate() {
+                let line = json!({"column": column.name, "type": column.ty.to_string(), "nullable": column.nullable, "key": key.contains(&i)});
+                writeln!(out, "{line}")?;
+            }
+            return Ok(out.finish()?);
+        }
+        let columns = format::plural(table.schema.columns.len() as u64, "column");
+        writeln!(out, "{}: {}, {columns}\n", context.ui.paint.heading(format::one_line(&self.table)), format::plural(table.rows(repo.objects())?, "row"))?;
+        let rows: Vec<Vec<Cell>> = table
+            .schema
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, c)| vec![Cell::plain(&c.name), Cell::plain(c.ty.to_string()), Cell::plain(if key.contains(&i) { "key" } else { "" })])
+            .collect();
+        if !rows.is_empty() {
+            table::draw(&context.ui, &mut out, vec![Heading::left("column"), Heading::left("type"), Heading::left("")], &rows)?;
+        }
+        Ok(out.finish()?)
     }
 }
