@@ -165,6 +165,13 @@ impl<'a> Reader<'a> {
         self.decoder.skip().map_err(|e| FormatError::malformed(self.what, e))
     }
 
+    /// One item as it stands, with all that is in it.
+    pub fn item(&mut self) -> Result<&'a [u8], FormatError> {
+        let from = self.decoder.position();
+        self.skip()?;
+        Ok(&self.decoder.input()[from..self.decoder.position()])
+    }
+
     /// Fails where bytes are left over.
     pub fn end(&self) -> Result<(), FormatError> {
         if self.decoder.position() == self.decoder.input().len() { Ok(()) } else { Err(self.fail("bytes left over")) }

@@ -139,3 +139,89 @@ pub(super) fn child<K: Kind>(store: &dyn NodeStore, entry: &Entry<K::Summary>, h
     }
     Ok(Arc::new(node))
 }
+
+impl<K: Kind> Rope<K> {
+    /// Walks the rows `from..to` from the top, opening only nodes for which `may` says so of their summary and rows; `keep` gets the stretches that were
+    /// not ruled out. Single items of leaves are judged too, by a summary of their own.
+    pub fn visit(
+        &self,
+        store: &dyn NodeStore,
+        from: u64,
+        to: u64,
+        may: &mut dyn FnMut(&K::Summary, u64) -> bool,
+        keep: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), TreeError> {
+        visit_node::<K>(store, &self.root, 0, from..to, may, keep)
+    }
+}
+
+fn visit_node<K: Kind>(
+    store: &dyn NodeStore,
+    node: &Node<K>,
+    start: u64,
+    range: std::ops::Range<u64>,
+    may: &mut dyn FnMut(&K::Summary, u64) -> bool,
+    keep: &mut dyn FnMut(u64, u64),
+) -> Result<(), TreeError> {
+    let mut at = start;
+    match node {
+        Node::Leaf(items) => {
+            for item in items {
+                let end = at + K::rows(item);
+                let (a, b) = (at.max(range.start), end.min(range.end));
+                if a < b && may(&K::summarize(std::slice::from_ref(item)), end - at) {
+                    keep(a, b);
+                }
+                at = end;
+            }
+        }
+        Node::Inner { height, entries } => {
+            for entry in entries {
+                let end = at + entry.rows;
+                if at.max(range.start) < end.min(range.end) && may(&entry.summary, entry.rows) {
+                    let child = child::<K>(store, entry, *height)?;
+                    visit_node(store, &child, at, range.clone(), may, keep)?;
+                }
+                at = end;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl<K: Kind> Rope<K> {
+    /// Visits every node below a reference that `enter` has not seen, and every item of the leaves entered. For finding what is reachable.
+    pub fn reach(
+        store: &dyn NodeStore,
+        reference: &Reference,
+        enter: &mut dyn FnMut(NodeId) -> bool,
+        item: &mut dyn FnMut(&K::Item) -> Result<(), TreeError>,
+    ) -> Result<(), TreeError> {
+        if let Reference::Node(id) = reference
+            && !enter(*id)
+        {
+            return Ok(());
+        }
+        let rope = Rope::<K>::open(store, reference)?;
+        reach_node::<K>(store, &rope.root, enter, item)
+    }
+}
+
+fn reach_node<K: Kind>(
+    store: &dyn NodeStore,
+    node: &Node<K>,
+    enter: &mut dyn FnMut(NodeId) -> bool,
+    item: &mut dyn FnMut(&K::Item) -> Result<(), TreeError>,
+) -> Result<(), TreeError> {
+    match node {
+        Node::Leaf(items) => items.iter().try_for_each(item),
+        Node::Inner { height, entries } => {
+            for entry in entries {
+                if enter(entry.id) {
+                    reach_node::<K>(store, &*child::<K>(store, entry, *height)?, enter, item)?;
+                }
+            }
+            Ok(())
+        }
+    }
+}

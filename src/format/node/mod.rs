@@ -3,10 +3,12 @@
 pub mod live;
 pub mod map;
 pub mod spine;
+pub mod values;
 
 pub use live::{Live, Run};
 pub use map::{KeyValue, Map};
 pub use spine::{RowRun, Spine};
+pub use values::{ChunkRef, LargeRef, Slice, Values, ValuesSummary};
 
 use crate::base::NodeId;
 

@@ -1,0 +1,356 @@
+//! Where objects stand: the packs of the head pointer, the newest first, their indexes read as they are needed.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::{ChunkError, nonce};
+use crate::base::{ObjectId, PackId};
+use crate::format::FormatError;
+use crate::format::head::{Catalog, Head, PackEntry, catalog_path};
+use crate::format::pack::{IndexEntry, TRAILER_BYTES, decode_index};
+use crate::store::{Store, StoreError};
+
+/// Packs listed in the head pointer itself, at most; older ones go to a file of the catalogue.
+const INLINE_PACKS_MAX: usize = 128;
+/// Packs in one file of the catalogue.
+const CATALOG_PACKS_MAX: usize = 1024;
+/// The longest chain of catalogue files that is followed.
+const CATALOGS_MAX: usize = 1 << 16;
+
+/// A pack of the catalogue, with its index once it was read.
+#[derive(Debug)]
+pub struct PackFile {
+    pub entry: PackEntry,
+    index: OnceLock<Vec<IndexEntry>>,
+}
+
+impl PackFile {
+    fn new(entry: PackEntry) -> Self {
+        PackFile { entry, index: OnceLock::new() }
+    }
+
+    /// A pack whose index is known already.
+    pub fn with_index(entry: PackEntry, index: Vec<IndexEntry>) -> Self {
+        PackFile { entry, index: index.into() }
+    }
+
+    /// The index, sorted by id, verified against the pack's id.
+    pub fn index(&self, store: &dyn Store) -> Result<&[IndexEntry], ChunkError> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let index = self.read_index(store)?;
+        Ok(self.index.get_or_init(|| index))
+    }
+
+    fn read_index(&self, store: &dyn Store) -> Result<Vec<IndexEntry>, ChunkError> {
+        let PackEntry { id, length, index_length, objects } = self.entry;
+        let damaged = |why: String| ChunkError::DamagedPack { pack: id, why };
+        let start = length.checked_sub(TRAILER_BYTES).and_then(|end| end.checked_sub(index_length));
+        let start = start.ok_or_else(|| damaged("its index is longer than the file".to_owned()))?;
+        let bytes = match store.read(&self.entry.path(), start..start + index_length) {
+            Err(e @ StoreError::Short { .. }) => return Err(damaged(e.to_string())),
+            other => other?,
+        };
+        let index = decode_index(id, &bytes, start).map_err(|e| damaged(e.to_string()))?;
+        if index.len() as u64 != objects {
+            return Err(damaged(format!("it holds {} objects where the catalogue has {objects}", index.len())));
+        }
+        Ok(index)
+    }
+}
+
+/// Where an object stands.
+#[derive(Debug, Clone)]
+pub struct Catalogued {
+    pub pack: Arc<PackFile>,
+    pub entry: IndexEntry,
+}
+
+impl Catalogued {
+    /// The pack that holds it.
+    pub fn pack_id(&self) -> PackId {
+        self.pack.entry.id
+    }
+}
+
+/// Ids are hashes already: their first bytes serve.
+#[derive(Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 = self.0.rotate_left(5) ^ u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+    fn write_u32(&mut self, n: u32) {
+        self.0 = self.0.rotate_left(5) ^ u64::from(n);
+    }
+}
+
+/// A map by id.
+pub type IdMap<V> = HashMap<ObjectId, V, BuildHasherDefault<IdHasher>>;
+
+/// All packs that are known, and where the objects of those whose index was read stand.
+#[derive(Debug, Default)]
+pub struct Catalogue(RwLock<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Packs in the head's catalogue, or finished and to be published.
+    known: HashMap<PackId, Arc<PackFile>>,
+    /// The packs that left the catalogue since this was opened: what they hold may still be read, or be asked for by a writer.
+    retired: HashMap<PackId, Arc<PackFile>>,
+    /// Finished packs that no head lists yet.
+    unpublished: Vec<Arc<PackFile>>,
+    /// Indexed packs, and each object's pack among them and place in its index.
+    indexed: Vec<Arc<PackFile>>,
+    objects: IdMap<(u32, u32)>,
+    /// Packs whose index is still to be read, the newest first.
+    waiting: VecDeque<Arc<PackFile>>,
+    /// The part of the catalogue that is still to be read.
+    older: Option<ObjectId>,
+    /// Counts changes, so that what was read meanwhile is not merged into another catalogue.
+    epoch: u64,
+}
+
+/// What to read next.
+enum Next {
+    Index(Arc<PackFile>),
+    Older(ObjectId),
+}
+
+impl Catalogue {
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over the catalogue of a head. Indexes that were read are kept.
+    pub fn refresh(&self, head: &Head) {
+        let inner = &mut *self.write();
+        let listed: HashSet<PackId> = head.packs.iter().map(|pack| pack.id).collect();
+        inner.unpublished.retain(|pack| !listed.contains(&pack.entry.id));
+        inner.epoch += 1;
+        let mut before = std::mem::take(&mut inner.known);
+        before.extend(inner.retired.drain());
+        inner.indexed.clear();
+        inner.objects.clear();
+        inner.waiting.clear();
+        for pack in inner.unpublished.clone() {
+            before.remove(&pack.entry.id);
+            inner.known.insert(pack.entry.id, pack.clone());
+            inner.merge(pack);
+        }
+        for entry in head.packs.iter().rev() {
+            inner.list(*entry, &mut before);
+        }
+        inner.older = head.older;
+        // Those of older parts of the catalogue come back from here when that is read.
+        inner.retired = before;
+    }
+
+    /// Adds a finished pack that no head lists yet.
+    pub fn add_unpublished(&self, pack: Arc<PackFile>) {
+        let inner = &mut *self.write();
+        inner.known.insert(pack.entry.id, pack.clone());
+        inner.unpublished.push(pack.clone());
+        inner.merge(pack);
+    }
+
+    /// The finished packs that no head lists yet.
+    pub fn unpublished(&self) -> Vec<PackEntry> {
+        self.read().unpublished.iter().map(|pack| pack.entry).collect()
+    }
+
+    /// Forgets the finished packs that no head lists yet, and returns them.
+    pub fn take_unpublished(&self) -> Vec<PackEntry> {
+        let inner = &mut *self.write();
+        let packs = std::mem::take(&mut inner.unpublished);
+        for pack in &packs {
+            inner.known.remove(&pack.entry.id);
+        }
+        inner.epoch += 1;
+        let indexed = std::mem::take(&mut inner.indexed);
+        inner.objects.clear();
+        for pack in indexed {
+            if inner.known.contains_key(&pack.entry.id) {
+                inner.merge(pack);
+            }
+        }
+        packs.iter().map(|pack| pack.entry).collect()
+    }
+
+    /// Where an object stands, in a pack of the catalogue. Reads at most `indexes` more indexes to find it.
+    pub fn find(&self, store: &dyn Store, id: ObjectId, mut indexes: usize) -> Result<Option<Catalogued>, ChunkError> {
+        loop {
+            let (next, epoch) = {
+                let inner = self.read();
+                if let Some(found) = inner.get(id) {
+                    return Ok(Some(found));
+                }
+                let next = inner.waiting.front().cloned().map(Next::Index).or_else(|| inner.older.map(Next::Older));
+                match next {
+                    Some(next) if indexes > 0 => (next, inner.epoch),
+                    _ => return Ok(None),
+                }
+            };
+            indexes -= 1;
+            match next {
+                Next::Index(pack) => {
+                    pack.index(store)?;
+                    let inner = &mut *self.write();
+                    if inner.epoch == epoch && inner.waiting.front().is_some_and(|front| Arc::ptr_eq(front, &pack)) {
+                        inner.waiting.pop_front();
+                        inner.merge(pack);
+                    }
+                }
+                Next::Older(part) => {
+                    let catalog = read_catalog(store, part)?;
+                    let inner = &mut *self.write();
+                    if inner.epoch == epoch && inner.older == Some(part) {
+                        let mut before = std::mem::take(&mut inner.retired);
+                        for entry in catalog.packs.iter().rev() {
+                            inner.list(*entry, &mut before);
+                        }
+                        inner.retired = before;
+                        inner.older = catalog.older;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where an object stands in a pack that left the catalogue since this was opened.
+    pub fn find_retired(&self, store: &dyn Store, id: ObjectId) -> Option<Catalogued> {
+        let retired: Vec<Arc<PackFile>> = self.read().retired.values().cloned().collect();
+        retired.into_iter().find_map(|pack| {
+            let index = pack.index(store).ok()?;
+            let at = index.binary_search_by_key(&id, |entry| entry.id).ok()?;
+            let entry = index.get(at)?.clone();
+            Some(Catalogued { pack, entry })
+        })
+    }
+
+    /// Every pack of the catalogue, the newest first, older parts read.
+    pub fn packs(&self, store: &dyn Store) -> Result<Vec<Arc<PackFile>>, ChunkError> {
+        // No object has the id of the hash of nothing with this kind: all is read in vain.
+        while self.read().older.is_some() || !self.read().waiting.is_empty() {
+            let before = self.progress();
+            self.find(store, ObjectId([0; 32]), 64)?;
+            if self.progress() == before {
+                break;
+            }
+        }
+        let inner = self.read();
+        Ok(inner.indexed.clone())
+    }
+
+    fn progress(&self) -> (u64, usize, Option<ObjectId>) {
+        let inner = self.read();
+        (inner.epoch, inner.indexed.len(), inner.older)
+    }
+}
+
+impl Inner {
+    fn get(&self, id: ObjectId) -> Option<Catalogued> {
+        let (pack, at) = self.objects.get(&id)?;
+        let pack = self.indexed.get(*pack as usize)?;
+        let entry = pack.index.get()?.get(*at as usize)?.clone();
+        Some(Catalogued { pack: pack.clone(), entry })
+    }
+
+    /// Puts a pack of a head's catalogue behind those that are known.
+    fn list(&mut self, entry: PackEntry, before: &mut HashMap<PackId, Arc<PackFile>>) {
+        if self.known.contains_key(&entry.id) {
+            return;
+        }
+        let pack = before.remove(&entry.id).filter(|pack| pack.entry == entry).unwrap_or_else(|| Arc::new(PackFile::new(entry)));
+        self.known.insert(entry.id, pack.clone());
+        // Among packs whose index is there already the order is of no account: any copy of an object serves.
+        if pack.index.get().is_some() { self.merge(pack) } else { self.waiting.push_back(pack) }
+    }
+
+    /// Makes the objects of a pack whose index is there findable.
+    fn merge(&mut self, pack: Arc<PackFile>) {
+        let (Some(index), Ok(number)) = (pack.index.get(), u32::try_from(self.indexed.len())) else { return };
+        self.objects.reserve(index.len());
+        for (at, entry) in (0u32..).zip(index) {
+            self.objects.entry(entry.id).or_insert((number, at));
+        }
+        self.indexed.push(pack);
+    }
+}
+
+fn read_catalog(store: &dyn Store, id: ObjectId) -> Result<Catalog, ChunkError> {
+    let path = catalog_path(id);
+    let bytes = store.read(&path, 0..store.length(&path)?)?;
+    Ok(Catalog::decode(id, &bytes)?)
+}
+
+/// The catalogue after `add` came to it and `remove` left it: the packs for the next head, and the older part. Files of the catalogue are
+/// written where they must be, before any head names them; those that are no longer named may be deleted once the head is swapped.
+pub fn publish(store: &dyn Store, head: &Head, add: &[PackEntry], remove: &HashSet<PackId>) -> Result<(Vec<PackEntry>, Option<ObjectId>), ChunkError> {
+    let mut packs = head.packs.clone();
+    let mut older = head.older;
+    // Older parts are opened only if something leaves them.
+    let inline: HashSet<PackId> = packs.iter().map(|pack| pack.id).collect();
+    if !remove.is_subset(&inline) {
+        let mut missing: HashSet<PackId> = remove.difference(&inline).copied().collect();
+        let mut seen = 0;
+        while let (Some(part), false) = (older, missing.is_empty()) {
+            let catalog = read_catalog(store, part)?;
+            catalog.packs.iter().for_each(|pack| {
+                missing.remove(&pack.id);
+            });
+            packs.splice(0..0, catalog.packs);
+            older = catalog.older;
+            seen += 1;
+            if seen > CATALOGS_MAX {
+                return Err(FormatError::malformed("catalogue", "its parts never end").into());
+            }
+        }
+    }
+    packs.retain(|pack| !remove.contains(&pack.id));
+    for pack in add {
+        if !packs.iter().any(|known| known.id == pack.id) {
+            packs.push(*pack);
+        }
+    }
+    if packs.len() > INLINE_PACKS_MAX {
+        // Half of them leave at once, so that this is rare.
+        let rest = packs.split_off(packs.len() - INLINE_PACKS_MAX / 2);
+        let leaving = std::mem::replace(&mut packs, rest);
+        for part in leaving.chunks(CATALOG_PACKS_MAX) {
+            older = Some(append_catalog(store, part, older)?);
+        }
+    }
+    Ok((packs, older))
+}
+
+/// Puts packs into the newest file of the catalogue, as long as that is not full, else into a new one; returns it.
+fn append_catalog(store: &dyn Store, packs: &[PackEntry], older: Option<ObjectId>) -> Result<ObjectId, ChunkError> {
+    let mut catalog = Catalog { packs: packs.to_vec(), older };
+    if let Some(part) = older {
+        let newest = read_catalog(store, part)?;
+        if newest.packs.len() + packs.len() <= CATALOG_PACKS_MAX {
+            catalog = Catalog { packs: [newest.packs, packs.to_vec()].concat(), older: newest.older };
+        }
+    }
+    let (bytes, id) = catalog.encode(nonce());
+    let mut file = store.create()?;
+    file.write(&bytes)?;
+    file.finish(&catalog_path(id))?;
+    Ok(id)
+}

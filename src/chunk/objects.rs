@@ -1,0 +1,430 @@
+//! All objects of a repository: those in the packs of one head, and those written since.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::ArrayRef;
+use bytes::Bytes;
+
+use super::cache::Cache;
+use super::catalogue::{Catalogue, Catalogued, IdMap};
+use super::open_pack::OpenPack;
+use super::read::ChunkInfo;
+use super::{ChunkError, Limits};
+use crate::base::{ChunkId, NodeId, ObjectId, PackId};
+use crate::format::codec::{Compressor, unframe};
+use crate::format::head::{Head, PackEntry};
+use crate::format::pack::{IndexEntry, Kind, object_id};
+use crate::store::{Store, StoreError};
+use crate::tree::{NodeStore, TreeError};
+
+/// Contents shorter than this are not tried to be compressed.
+const COMPRESS_BYTES_MIN: usize = 96;
+/// To know that a small object is there already is not worth reading more indexes than these; two copies do no harm.
+const NEAR_INDEXES: usize = 8;
+/// A pack of metadata is finished once it has so many bytes.
+const METADATA_PACK_BYTES: u64 = 16 << 20;
+
+/// 16 bytes that nothing else will ever have, from the operating system's randomness, the time and a count.
+pub fn nonce() -> [u8; 16] {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut hasher = blake3::Hasher::new();
+    for _ in 0..2 {
+        hasher.update(&std::hash::RandomState::new().build_hasher().finish().to_le_bytes());
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    hasher.update(&now.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
+    hasher.update(&COUNT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    let mut nonce = [0; 16];
+    hasher.finalize_xof().fill(&mut nonce);
+    nonce
+}
+
+/// What was written since the last publication or discard, in bytes as stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Objects that were not there before.
+    pub objects: u64,
+    /// Bytes of chunks.
+    pub data_bytes: u64,
+    /// Bytes of all else.
+    pub metadata_bytes: u64,
+}
+
+/// Where an object stands.
+#[derive(Clone)]
+pub(super) enum Place {
+    Pack(Catalogued),
+    Open(Arc<OpenPack>, IndexEntry),
+}
+
+impl Place {
+    pub fn entry(&self) -> &IndexEntry {
+        match self {
+            Place::Pack(found) => &found.entry,
+            Place::Open(_, entry) => entry,
+        }
+    }
+
+    pub fn pack_id(&self) -> PackId {
+        match self {
+            Place::Pack(found) => found.pack_id(),
+            Place::Open(..) => PackId([0; 32]),
+        }
+    }
+
+    /// The bytes `from..to` of the object, as stored.
+    pub fn read(&self, store: &dyn Store, from: u64, to: u64) -> Result<Bytes, ChunkError> {
+        let entry = self.entry();
+        if from > to || to > entry.stored {
+            return Err(self.damaged("it is shorter than its header says"));
+        }
+        let range = entry.offset + from..entry.offset + to;
+        match self {
+            Place::Open(pack, _) => pack.read(store, range),
+            Place::Pack(found) => match store.read(&found.pack.entry.path(), range) {
+                Err(e @ StoreError::Short { .. }) => Err(self.damaged(e.to_string())),
+                other => Ok(other?),
+            },
+        }
+    }
+
+    pub fn damaged(&self, why: impl ToString) -> ChunkError {
+        ChunkError::Damaged { object: self.entry().id, pack: self.pack_id(), why: why.to_string() }
+    }
+}
+
+#[derive(Default)]
+struct Pending {
+    /// Where objects that stand in no finished pack are.
+    places: IdMap<(Arc<OpenPack>, IndexEntry)>,
+    /// Packs of chunks, and the one of metadata.
+    data: Vec<Arc<OpenPack>>,
+    metadata: Option<Arc<OpenPack>>,
+    /// Objects that were to be written and were there: should they leave the catalogue before publication, they must be written after all.
+    reused: HashSet<ObjectId>,
+    written: Written,
+}
+
+/// All objects of one repository as of one head, and those written and not yet published. Shared as `Arc<Objects>` by any number of threads.
+///
+/// To publish: write; [`Objects::flush`]; put the packs that it returns into a new head; swap. A writer that loses the swap calls
+/// [`Objects::refresh`] with the new head and flushes again: what a garbage collection has condemned meanwhile is then written anew, and the
+/// packs returned are again all that no head lists. After a swap that won, `refresh` with that head.
+pub struct Objects {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) limits: Limits,
+    pub(super) catalogue: Catalogue,
+    pub(super) contents: Cache<ObjectId, Bytes>,
+    pub(super) chunks: Cache<ChunkId, Arc<ChunkInfo>>,
+    pub(super) blocks: Cache<(ChunkId, u32), ArrayRef>,
+    pending: Mutex<Pending>,
+    compressors: Mutex<Vec<Compressor>>,
+    unpublished: AtomicBool,
+}
+
+impl std::fmt::Debug for Objects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Objects").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Objects {
+    /// The objects of a store of which no head was read yet: [`Objects::refresh`] brings the first.
+    pub fn new(store: Arc<dyn Store>, limits: Limits) -> Objects {
+        Objects {
+            catalogue: Catalogue::default(),
+            contents: Cache::new(limits.metadata_cache_bytes),
+            chunks: Cache::new(limits.metadata_cache_bytes / 2),
+            blocks: Cache::new(limits.block_cache_bytes),
+            pending: Mutex::default(),
+            compressors: Mutex::default(),
+            unpublished: AtomicBool::new(false),
+            store,
+            limits,
+        }
+    }
+
+    /// The store beneath.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The sizes in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        // Each change below leaves it consistent: a place is entered after its object is in the pack.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over the catalogue of `head`. Objects of packs that leave it stay readable here while their files last.
+    pub fn refresh(&self, head: &Head) {
+        self.catalogue.refresh(head);
+        if self.unpublished.load(Ordering::Acquire) && self.catalogue.unpublished().is_empty() {
+            let pending = &mut *self.pending();
+            if pending.places.is_empty() {
+                pending.reused.clear();
+                pending.written = Written::default();
+                self.unpublished.store(false, Ordering::Release);
+            }
+        }
+    }
+
+    /// Reads the head pointer anew and takes over its catalogue; false without one.
+    pub fn reload(&self) -> Result<bool, ChunkError> {
+        match self.store.read_head()? {
+            Some(bytes) => {
+                self.refresh(&Head::decode(&bytes)?);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn compressor<T>(&self, work: impl FnOnce(&mut Compressor) -> Result<T, ChunkError>) -> Result<T, ChunkError> {
+        let pool = || self.compressors.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = pool().pop();
+        let mut compressor = match kept {
+            Some(compressor) => compressor,
+            None => Compressor::new(self.limits.zstd_level)?,
+        };
+        let result = work(&mut compressor);
+        pool().push(compressor);
+        result
+    }
+
+    pub(super) fn locate(&self, id: ObjectId, indexes: usize) -> Result<Option<Place>, ChunkError> {
+        if let Some((pack, entry)) = self.pending().places.get(&id) {
+            return Ok(Some(Place::Open(pack.clone(), entry.clone())));
+        }
+        if let Some(found) = self.catalogue.find(self.store.as_ref(), id, indexes)? {
+            return Ok(Some(Place::Pack(found)));
+        }
+        Ok(None)
+    }
+
+    /// Where an object stands, or why it cannot be had.
+    pub(super) fn place(&self, id: ObjectId) -> Result<Place, ChunkError> {
+        match self.locate(id, usize::MAX)? {
+            Some(place) => Ok(place),
+            None => self.catalogue.find_retired(self.store.as_ref(), id).map(Place::Pack).ok_or(ChunkError::Missing { object: id }),
+        }
+    }
+
+    /// Runs `read` on the place of an object. Where the pack's file has vanished, because it was folded into another or collected after this
+    /// catalogue was read, the head is read anew and `read` run once more.
+    pub(super) fn at_place<T>(&self, id: ObjectId, read: impl Fn(&Place) -> Result<T, ChunkError>) -> Result<T, ChunkError> {
+        let vanished = |e: &ChunkError| matches!(e, ChunkError::Store(StoreError::NotFound { .. }) | ChunkError::Missing { .. });
+        match self.place(id).and_then(|place| read(&place)) {
+            Err(e) if vanished(&e) && self.reload().unwrap_or(false) => match self.place(id).and_then(|place| read(&place)) {
+                Err(ChunkError::Store(StoreError::NotFound { .. })) => Err(ChunkError::Missing { object: id }),
+                other => other,
+            },
+            other => other,
+        }
+    }
+
+    /// The content of an object that is no chunk, verified against its id.
+    pub fn get(&self, kind: Kind, id: impl Into<ObjectId>) -> Result<Bytes, ChunkError> {
+        let id = id.into();
+        if let Some(content) = self.contents.get(&id) {
+            return Ok(content);
+        }
+        let content = self.at_place(id, |place| self.read_content(kind, place))?;
+        self.contents.insert(id, content.clone(), content.len() + 96);
+        Ok(content)
+    }
+
+    pub(super) fn read_content(&self, kind: Kind, place: &Place) -> Result<Bytes, ChunkError> {
+        let entry = place.entry();
+        if entry.kind != kind {
+            return Err(place.damaged(format!("a {:?} where a {kind:?} is expected", entry.kind)));
+        }
+        let stored = place.read(self.store.as_ref(), 0, entry.stored)?;
+        let content = if entry.codec == 0 {
+            stored
+        } else {
+            let length = usize::try_from(entry.length).map_err(|e| place.damaged(e))?;
+            Bytes::from(unframe(&stored, length).map_err(|e| place.damaged(e))?)
+        };
+        if object_id(kind, &content) != entry.id { Err(place.damaged("its hash is not its id")) } else { Ok(content) }
+    }
+
+    /// Writes an object that is no chunk, unless it is there; it can be read at once.
+    pub fn put(&self, kind: Kind, content: &[u8]) -> Result<ObjectId, ChunkError> {
+        let id = object_id(kind, content);
+        if self.reuse(id, NEAR_INDEXES)? {
+            return Ok(id);
+        }
+        let frame = if content.len() < COMPRESS_BYTES_MIN { None } else { Some(self.compressor(|c| Ok(c.frame(content)?))?) };
+        let frame = frame.filter(|frame| frame.len() <= content.len() - content.len() / 10);
+        let codec = u8::from(frame.is_some());
+        let stored = frame.as_deref().unwrap_or(content);
+        let entry = IndexEntry { id, kind, codec, offset: 0, stored: 0, length: content.len() as u64 };
+        loop {
+            let pack = self.pending().metadata.get_or_insert_with(OpenPack::new).clone();
+            // It stays in memory, to go into one file with small data: it is finished before it grows large.
+            if let Some((entry, length)) = pack.append(self.store.as_ref(), u64::MAX, entry.clone(), &[stored])? {
+                self.enter(&pack, entry, |written| written.metadata_bytes += stored.len() as u64);
+                if length >= METADATA_PACK_BYTES {
+                    self.pending().metadata.take_if(|current| Arc::ptr_eq(current, &pack));
+                    self.finish(&pack)?;
+                }
+                break;
+            }
+        }
+        self.contents.insert(id, Bytes::copy_from_slice(content), content.len() + 96);
+        Ok(id)
+    }
+
+    /// True if the object is there.
+    pub fn contains(&self, id: impl Into<ObjectId>) -> Result<bool, ChunkError> {
+        Ok(self.locate(id.into(), usize::MAX)?.is_some())
+    }
+
+    /// True if an object that is about to be written is there already, which is then noted.
+    pub(super) fn reuse(&self, id: ObjectId, indexes: usize) -> Result<bool, ChunkError> {
+        match self.locate(id, indexes)? {
+            None => Ok(false),
+            Some(Place::Open(..)) => Ok(true),
+            Some(Place::Pack(_)) => {
+                self.pending().reused.insert(id);
+                self.unpublished.store(true, Ordering::Release);
+                Ok(true)
+            }
+        }
+    }
+
+    fn enter(&self, pack: &Arc<OpenPack>, entry: IndexEntry, count: impl FnOnce(&mut Written)) {
+        let pending = &mut *self.pending();
+        self.unpublished.store(true, Ordering::Release);
+        if pending.places.insert(entry.id, (pack.clone(), entry)).is_none() {
+            pending.written.objects += 1;
+            count(&mut pending.written);
+        }
+    }
+
+    /// Writes a chunk as stored, in these parts, the first of them its headers. The caller knows that it is not there.
+    pub(super) fn put_chunk(&self, id: ChunkId, header_length: usize, parts: &[&[u8]]) -> Result<(), ChunkError> {
+        let entry = IndexEntry { id: id.into(), kind: Kind::Chunk, codec: 0, offset: 0, stored: 0, length: header_length as u64 };
+        self.append_data(entry, parts)
+    }
+
+    fn append_data(&self, entry: IndexEntry, parts: &[&[u8]]) -> Result<(), ChunkError> {
+        loop {
+            let pack = self.data_pack();
+            if let Some((entry, length)) = pack.append(self.store.as_ref(), self.limits.memory_bytes, entry.clone(), parts)? {
+                let stored = entry.stored;
+                self.enter(&pack, entry, |written| written.data_bytes += stored);
+                if length >= self.limits.pack_bytes {
+                    self.pending().data.retain(|open| !Arc::ptr_eq(open, &pack));
+                    self.finish(&pack)?;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// A pack for data that no other thread is writing to, as far as there may be more.
+    fn data_pack(&self) -> Arc<OpenPack> {
+        let pending = &mut *self.pending();
+        if let Some(free) = pending.data.iter().find(|pack| !pack.is_busy()) {
+            return free.clone();
+        }
+        match pending.data.first() {
+            Some(first) if pending.data.len() >= self.limits.open_packs => first.clone(),
+            _ => {
+                let pack = OpenPack::new();
+                pending.data.push(pack.clone());
+                pack
+            }
+        }
+    }
+
+    fn finish(&self, pack: &Arc<OpenPack>) -> Result<(), ChunkError> {
+        if let Some(file) = pack.finish(self.store.as_ref(), nonce())? {
+            self.catalogue.add_unpublished(file);
+            self.pending().places.retain(|_, (open, _)| !Arc::ptr_eq(open, pack));
+        }
+        Ok(())
+    }
+
+    /// What was written since the last publication or discard.
+    pub fn written(&self) -> Written {
+        self.pending().written
+    }
+
+    /// Finishes all that was written, durably, and returns every pack that no head lists yet, for the next head. Objects that were reused
+    /// and have left the catalogue since are written first. After an error nothing can be published: [`Objects::discard`].
+    pub fn flush(&self) -> Result<Vec<PackEntry>, ChunkError> {
+        self.rescue()?;
+        let (data, metadata) = {
+            let pending = &mut *self.pending();
+            (std::mem::take(&mut pending.data), pending.metadata.take())
+        };
+        // Small data and its metadata make one pack.
+        let mut packs = data;
+        if let Some(metadata) = metadata {
+            if let [small] = packs.as_slice() {
+                metadata.move_into(small)?;
+            }
+            packs.push(metadata);
+        }
+        for pack in &packs {
+            self.finish(pack)?;
+        }
+        let pending = &mut *self.pending();
+        pending.places.retain(|_, (open, _)| !packs.iter().any(|pack| Arc::ptr_eq(open, pack)));
+        Ok(self.catalogue.unpublished())
+    }
+
+    fn rescue(&self) -> Result<(), ChunkError> {
+        let reused: Vec<ObjectId> = self.pending().reused.iter().copied().collect();
+        for id in reused {
+            if self.locate(id, usize::MAX)?.is_none() {
+                let place = self.place(id)?;
+                self.copy(&place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies an object as it is stored into the packs that are being written.
+    pub(super) fn copy(&self, place: &Place) -> Result<(), ChunkError> {
+        let entry = place.entry();
+        let stored = place.read(self.store.as_ref(), 0, entry.stored)?;
+        self.append_data(entry.clone(), &[&stored])
+    }
+
+    /// Drops all that was written and is in no head.
+    pub fn discard(&self) -> Result<(), ChunkError> {
+        {
+            let pending = &mut *self.pending();
+            let open = pending.data.drain(..).chain(pending.metadata.take());
+            open.for_each(|pack| pack.discard());
+            pending.places.clear();
+            pending.reused.clear();
+            pending.written = Written::default();
+        }
+        for pack in self.catalogue.take_unpublished() {
+            // Its name is this writer's own, so nobody else's pack is taken away.
+            self.store.delete(&pack.path())?;
+        }
+        Ok(())
+    }
+}
+
+impl NodeStore for Objects {
+    fn node(&self, id: NodeId) -> Result<Bytes, TreeError> {
+        self.get(Kind::Node, id).map_err(|e| TreeError::Store(Box::new(e)))
+    }
+
+    fn put_node(&self, content: &[u8]) -> Result<NodeId, TreeError> {
+        self.put(Kind::Node, content).map(NodeId::from).map_err(|e| TreeError::Store(Box::new(e)))
+    }
+}

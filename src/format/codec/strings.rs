@@ -1,0 +1,165 @@
+//! Text and binary blocks in other shapes: a dictionary with an index a row, or lengths in place of offsets.
+
+use std::collections::HashMap;
+
+use super::super::FormatError;
+use super::super::array::BLOCK_ALIGN;
+use super::super::chunk::Block;
+use super::transform::{shuffle, unshuffle};
+
+fn fail(why: &'static str) -> FormatError {
+    FormatError::malformed("block", why)
+}
+
+/// Where the parts of the canonical bytes of a text or binary block stand.
+struct Layout {
+    rows: usize,
+    /// Bytes of the validity bitmap, 0 without one.
+    bitmap: usize,
+    /// Where the offsets start.
+    offsets: usize,
+    /// Where the values' bytes start.
+    values: usize,
+}
+
+impl Layout {
+    fn of(block: &Block) -> Result<Layout, FormatError> {
+        let rows = usize::try_from(block.rows).map_err(|_| fail("too many rows"))?;
+        let bitmap = match block.validity.as_slice() {
+            [] => 0,
+            [0] => rows.div_ceil(8),
+            _ => return Err(fail("validity of an array node that text and binary do not have")),
+        };
+        let offsets = bitmap.next_multiple_of(BLOCK_ALIGN);
+        let values = rows.checked_add(1).and_then(|n| n.checked_mul(4)).and_then(|n| n.checked_add(offsets)).ok_or_else(|| fail("too many rows"))?;
+        // Canonical bytes end without padding: values of no bytes end right after the padding before them.
+        Ok(Layout { rows, bitmap, offsets, values: values.next_multiple_of(BLOCK_ALIGN) })
+    }
+
+    /// The validity bitmap, the offsets and the values of `canonical`.
+    fn split<'a>(&self, canonical: &'a [u8]) -> Result<(&'a [u8], &'a [[u8; 4]], &'a [u8]), FormatError> {
+        let short = || fail("its canonical bytes are too short");
+        let bitmap = canonical.get(..self.bitmap).ok_or_else(short)?;
+        let offsets = canonical.get(self.offsets..self.offsets + (self.rows + 1) * 4).ok_or_else(short)?.as_chunks::<4>().0;
+        Ok((bitmap, offsets, canonical.get(self.values..).ok_or_else(short)?))
+    }
+
+    /// Canonical bytes from these parts. The lengths are there in memory, so what they do not bear out is not allocated.
+    fn join(&self, size: u64, bitmap: &[u8], lengths: impl Iterator<Item = u32> + Clone, values: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, FormatError> {
+        let size = usize::try_from(size).map_err(|_| fail("too large"))?;
+        let total = lengths.clone().try_fold(0i32, |sum, length| sum.checked_add_unsigned(length)).ok_or_else(|| fail("its lengths are too great"))?;
+        if self.values.checked_add(total as usize) != Some(size) {
+            return Err(fail("its lengths do not sum up to its size"));
+        }
+        let mut out = Vec::with_capacity(size);
+        out.extend_from_slice(bitmap);
+        out.resize(self.offsets, 0);
+        let mut end = 0u32;
+        out.extend_from_slice(&end.to_le_bytes());
+        for length in lengths {
+            end = end.wrapping_add(length);
+            out.extend_from_slice(&end.to_le_bytes());
+        }
+        out.resize(self.values, 0);
+        values(&mut out);
+        Ok(out)
+    }
+}
+
+fn bounds(offsets: &[[u8; 4]]) -> impl Iterator<Item = (usize, usize)> {
+    offsets.windows(2).map(|pair| (u32::from_le_bytes(pair[0]) as usize, u32::from_le_bytes(pair[1]) as usize))
+}
+
+/// Codec 4 before zstd; `None` with more than 65,536 distinct values, or where the dictionary would be most of the block.
+pub fn to_dictionary(canonical: &[u8], block: &Block) -> Result<Option<Vec<u8>>, FormatError> {
+    let layout = Layout::of(block)?;
+    let (bitmap, offsets, values) = layout.split(canonical)?;
+    let mut known: HashMap<&[u8], u16> = HashMap::new();
+    let mut distinct: Vec<&[u8]> = Vec::new();
+    let mut distinct_bytes = 0;
+    let mut indices: Vec<u16> = Vec::with_capacity(layout.rows);
+    for (start, end) in bounds(offsets) {
+        let value = values.get(start..end).ok_or_else(|| fail("its offsets are wrong"))?;
+        let index = match known.get(value) {
+            Some(index) => *index,
+            None => {
+                let Ok(index) = u16::try_from(distinct.len()) else { return Ok(None) };
+                distinct_bytes += value.len();
+                if distinct.len() > 16 && (distinct.len() > layout.rows / 2 || distinct_bytes > values.len() / 2) {
+                    return Ok(None);
+                }
+                known.insert(value, index);
+                distinct.push(value);
+                index
+            }
+        };
+        indices.push(index);
+    }
+    let mut out = Vec::with_capacity(bitmap.len() + distinct.len() * 4 + distinct_bytes + indices.len() * 2 + 4);
+    out.extend_from_slice(bitmap);
+    out.extend_from_slice(&(distinct.len() as u32).to_le_bytes());
+    out.extend(distinct.iter().flat_map(|value| (value.len() as u32).to_le_bytes()));
+    distinct.iter().for_each(|value| out.extend_from_slice(value));
+    if distinct.len() <= 256 {
+        out.extend(indices.iter().map(|index| *index as u8));
+    } else {
+        out.extend(indices.iter().flat_map(|index| index.to_le_bytes()));
+    }
+    Ok(Some(out))
+}
+
+/// Undoes [`to_dictionary`].
+pub fn from_dictionary(bytes: &[u8], block: &Block) -> Result<Vec<u8>, FormatError> {
+    let short = || fail("its dictionary is cut off");
+    let layout = Layout::of(block)?;
+    let (bitmap, rest) = bytes.split_at_checked(layout.bitmap).ok_or_else(short)?;
+    let (k, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+    let k = u32::from_le_bytes(*k) as usize;
+    let (lengths, mut rest) = rest.split_at_checked(k.checked_mul(4).ok_or_else(short)?).ok_or_else(short)?;
+    let mut distinct: Vec<&[u8]> = Vec::with_capacity(k);
+    for length in lengths.as_chunks::<4>().0 {
+        let (value, after) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(short)?;
+        distinct.push(value);
+        rest = after;
+    }
+    let mut picked: Vec<&[u8]> = Vec::with_capacity(layout.rows.min(rest.len()));
+    let pick = |index: usize| distinct.get(index).copied().ok_or_else(|| fail("an index beyond its dictionary"));
+    if k <= 256 {
+        for index in rest {
+            picked.push(pick((*index).into())?);
+        }
+    } else {
+        for index in rest.as_chunks::<2>().0 {
+            picked.push(pick(u16::from_le_bytes(*index).into())?);
+        }
+    }
+    let width = if k <= 256 { 1 } else { 2 };
+    if picked.len() != layout.rows || rest.len() != layout.rows * width {
+        return Err(fail("its indices are not one a row"));
+    }
+    layout.join(block.size, bitmap, picked.iter().map(|value| value.len() as u32), |out| picked.iter().for_each(|value| out.extend_from_slice(value)))
+}
+
+/// Codec 5 before zstd.
+pub fn to_lengths(canonical: &[u8], block: &Block) -> Result<Vec<u8>, FormatError> {
+    let layout = Layout::of(block)?;
+    let (bitmap, offsets, values) = layout.split(canonical)?;
+    let lengths: Vec<u8> = bounds(offsets).flat_map(|(start, end)| (end.wrapping_sub(start) as u32).to_le_bytes()).collect();
+    let mut out = Vec::with_capacity(bitmap.len() + lengths.len() + values.len());
+    out.extend_from_slice(bitmap);
+    out.extend(shuffle(&lengths, 4));
+    out.extend_from_slice(values);
+    Ok(out)
+}
+
+/// Undoes [`to_lengths`].
+pub fn from_lengths(bytes: &[u8], block: &Block) -> Result<Vec<u8>, FormatError> {
+    let short = || fail("its lengths are cut off");
+    let layout = Layout::of(block)?;
+    let (bitmap, rest) = bytes.split_at_checked(layout.bitmap).ok_or_else(short)?;
+    let (lengths, values) = rest.split_at_checked(layout.rows * 4).ok_or_else(short)?;
+    let lengths = unshuffle(lengths, 4);
+    let lengths = lengths.as_chunks::<4>().0.iter().map(|length| u32::from_le_bytes(*length));
+    let out = layout.join(block.size, bitmap, lengths, |out| out.extend_from_slice(values))?;
+    if out.len() as u64 == block.size { Ok(out) } else { Err(fail("its values do not fill it")) }
+}

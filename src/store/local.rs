@@ -1,0 +1,277 @@
+//! A store in a directory of this machine.
+//!
+//! Files are written under `tmp/`, synced, renamed into place, and the directory synced. The head pointer is swapped likewise,
+//! under a lock of the operating system on the file `lock`, which a process that dies lets go.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arrow::buffer::MutableBuffer;
+use bytes::Bytes;
+
+use super::{Listed, NewFile, Store, StoreError};
+
+const HEAD: &str = "head";
+const LOCK: &str = "lock";
+const TMP: &str = "tmp";
+/// Directories that hold files.
+const DIRECTORIES: [&str; 3] = ["packs", "catalogs", TMP];
+/// Files held open for reading, at most.
+const OPEN_FILES_MAX: usize = 128;
+
+/// Tells this process's unfinished files from one another.
+static UNFINISHED: AtomicU64 = AtomicU64::new(0);
+
+/// A store in a directory.
+#[derive(Debug)]
+pub struct LocalStore {
+    root: PathBuf,
+    /// Files are immutable: one opened before stays good, even when it is deleted.
+    open: Mutex<HashMap<String, Arc<File>>>,
+}
+
+impl LocalStore {
+    /// Makes the directory, with what stands in it, where it is missing, and opens it.
+    pub fn create(root: impl Into<PathBuf>) -> Result<LocalStore, StoreError> {
+        let root = root.into();
+        for dir in DIRECTORIES {
+            let path = root.join(dir);
+            fs::create_dir_all(&path).map_err(|e| StoreError::io(path.display(), e))?;
+        }
+        sync_directory(&root)?;
+        LocalStore::open(root)
+    }
+
+    /// Opens a directory that is there.
+    pub fn open(root: impl Into<PathBuf>) -> Result<LocalStore, StoreError> {
+        let root = root.into();
+        let kind = fs::metadata(&root).map_err(|e| StoreError::io(root.display(), e))?;
+        if !kind.is_dir() {
+            return Err(StoreError::io(root.display(), io::ErrorKind::NotADirectory.into()));
+        }
+        Ok(LocalStore { root, open: Mutex::default() })
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    fn files(&self) -> MutexGuard<'_, HashMap<String, Arc<File>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self, path: &str) -> Result<Arc<File>, StoreError> {
+        if let Some(file) = self.files().get(path) {
+            return Ok(file.clone());
+        }
+        let full = self.path(path);
+        let file = Arc::new(File::open(&full).map_err(|e| StoreError::io(full.display(), e))?);
+        let mut files = self.files();
+        if files.len() >= OPEN_FILES_MAX {
+            // All are as good as each other: opening again costs microseconds.
+            files.clear();
+        }
+        files.insert(path.to_owned(), file.clone());
+        Ok(file)
+    }
+
+    /// Waits for the lock on the head pointer, which the file returned holds until it is dropped.
+    fn lock(&self) -> Result<File, StoreError> {
+        let path = self.path(LOCK);
+        let fail = |e| StoreError::io(path.display(), e);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => file.lock().map_err(fail)?,
+            Err(TryLockError::Error(e)) => return Err(fail(e)),
+        }
+        Ok(file)
+    }
+
+    fn unfinished(&self) -> Result<LocalFile, StoreError> {
+        let number = UNFINISHED.fetch_add(1, Ordering::Relaxed);
+        let path = self.root.join(TMP).join(format!("{}-{number}", std::process::id()));
+        // A file of this name can only be one that a dead process with this id left.
+        let file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&path);
+        let file = match file {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && self.root.is_dir() => {
+                // An empty directory is easily lost, by a copy through Git for instance.
+                let tmp = self.root.join(TMP);
+                fs::create_dir_all(&tmp).map_err(|e| StoreError::io(tmp.display(), e))?;
+                OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&path)
+            }
+            other => other,
+        };
+        let file = file.map_err(|e| StoreError::io(path.display(), e))?;
+        Ok(LocalFile { root: self.root.clone(), path, file, length: 0, finished: false })
+    }
+}
+
+/// Exactly `range` of `file`, at an address that is a multiple of 64.
+fn read_range(file: &File, path: &Path, range: Range<u64>) -> Result<Bytes, StoreError> {
+    let length = || file.metadata().map(|m| m.len()).map_err(|e| StoreError::io(path.display(), e));
+    let short = |length| StoreError::Short { path: path.display().to_string(), length, wanted: range.end };
+    let wanted = range.end.checked_sub(range.start).and_then(|n| usize::try_from(n).ok());
+    // What is claimed is checked against the file before room is made for it, where it is worth a system call.
+    if wanted.is_none_or(|n| n > 1 << 20) && length()? < range.end {
+        return Err(short(length()?));
+    }
+    let mut buffer = MutableBuffer::from_len_zeroed(wanted.ok_or_else(|| short(0))?);
+    match file.read_exact_at(buffer.as_slice_mut(), range.start) {
+        Ok(()) => Ok(Bytes::from_owner(Aligned(buffer))),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(short(length()?)),
+        Err(e) => Err(StoreError::io(path.display(), e)),
+    }
+}
+
+struct Aligned(MutableBuffer);
+
+impl AsRef<[u8]> for Aligned {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| StoreError::io(path.display(), e))
+}
+
+impl Store for LocalStore {
+    fn read_head(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(HEAD);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(StoreError::io(path.display(), e)),
+        }
+    }
+
+    fn swap_head(&self, expected: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError> {
+        let _lock = self.lock()?;
+        if self.read_head()?.as_deref() != expected {
+            return Ok(false);
+        }
+        let mut file = self.unfinished()?;
+        file.write(new)?;
+        file.publish(&self.path(HEAD))?;
+        Ok(true)
+    }
+
+    fn read(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        read_range(self.file(path)?.as_ref(), &self.path(path), range)
+    }
+
+    fn length(&self, path: &str) -> Result<u64, StoreError> {
+        let full = self.path(path);
+        fs::metadata(&full).map(|m| m.len()).map_err(|e| StoreError::io(full.display(), e))
+    }
+
+    fn create(&self) -> Result<Box<dyn NewFile>, StoreError> {
+        Ok(Box::new(self.unfinished()?))
+    }
+
+    fn delete(&self, path: &str) -> Result<(), StoreError> {
+        self.files().remove(path);
+        let full = self.path(path);
+        match fs::remove_file(&full) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::io(full.display(), e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<Listed>, StoreError> {
+        let full = self.path(dir);
+        let fail = |e| StoreError::io(full.display(), e);
+        let entries = match fs::read_dir(&full) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(fail)?,
+        };
+        let now = SystemTime::now();
+        let mut files = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(fail)?;
+            // A file that is gone by now was deleted by another.
+            let Ok(metadata) = entry.metadata() else { continue };
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if metadata.is_file() {
+                let age = metadata.modified().ok().and_then(|at| now.duration_since(at).ok()).unwrap_or(Duration::ZERO);
+                files.push(Listed { name, length: metadata.len(), age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX) });
+            }
+        }
+        Ok(files)
+    }
+
+    fn clear_unfinished(&self, age_ms: u64) -> Result<u64, StoreError> {
+        let old: Vec<Listed> = self.list(TMP)?.into_iter().filter(|file| file.age_ms >= age_ms).collect();
+        for file in &old {
+            self.delete(&format!("{TMP}/{}", file.name))?;
+        }
+        Ok(old.len() as u64)
+    }
+}
+
+struct LocalFile {
+    root: PathBuf,
+    path: PathBuf,
+    file: File,
+    length: u64,
+    finished: bool,
+}
+
+impl LocalFile {
+    /// Syncs the file, gives it the name `to` in place of what has it, and syncs the directory.
+    fn publish(mut self, to: &Path) -> Result<(), StoreError> {
+        self.file.sync_all().map_err(|e| StoreError::io(self.path.display(), e))?;
+        fs::rename(&self.path, to).map_err(|e| StoreError::io(to.display(), e))?;
+        self.finished = true;
+        sync_directory(to.parent().unwrap_or(&self.root))
+    }
+}
+
+impl NewFile for LocalFile {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file.write_all(bytes).map_err(|e| StoreError::io(self.path.display(), e))?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
+        if range.end > self.length {
+            return Err(StoreError::Short { path: self.path.display().to_string(), length: self.length, wanted: range.end });
+        }
+        read_range(&self.file, &self.path, range)
+    }
+
+    fn finish(self: Box<Self>, path: &str) -> Result<(), StoreError> {
+        let to = self.root.join(path);
+        let parent = to.parent().unwrap_or(&self.root);
+        if !parent.is_dir() {
+            fs::create_dir_all(parent).map_err(|e| StoreError::io(parent.display(), e))?;
+            sync_directory(&self.root)?;
+        }
+        // A file of this name holds these very bytes: putting them in its place changes nothing, whoever reads it now; and should it be
+        // damaged, it heals.
+        self.publish(&to)
+    }
+}
+
+impl Drop for LocalFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Left behind, it would be cleared later; nothing else can be done about it here.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

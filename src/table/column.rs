@@ -1,0 +1,193 @@
+//! Reading one column: runs of rows and scattered rows, cast to the column's type of today.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, UInt32Array, new_empty_array};
+use arrow::compute::{CastOptions, cast_with_options, concat, take};
+use arrow::datatypes::DataType;
+
+use crate::chunk::Objects;
+use crate::format::array::to_storage;
+use crate::format::node::{Kind, Slice, Values};
+use crate::tree::Rope;
+
+use super::{TableError, large};
+
+/// Slices are taken from the tree for so many slots at a time.
+const WINDOW: u64 = 1 << 20;
+
+/// Reads a column from left to right. Stepping back is allowed, and costs a descent.
+pub struct ColumnReader {
+    objects: Arc<Objects>,
+    rope: Rope<Values>,
+    storage: DataType,
+    /// The slices of a window, each with its first slot.
+    window: VecDeque<(u64, Slice)>,
+    covered: Range<u64>,
+}
+
+impl ColumnReader {
+    /// A reader of `rope`, whose values come as `storage`.
+    pub fn new(objects: Arc<Objects>, rope: Rope<Values>, storage: DataType) -> Self {
+        ColumnReader { objects, rope, storage, window: VecDeque::new(), covered: 0..0 }
+    }
+
+    /// Fetches the slices from slot `at` on, unless they are there.
+    fn cover(&mut self, at: u64) -> Result<(), TableError> {
+        let first = self.window.front().map_or(self.covered.end, |(start, _)| *start);
+        if at >= self.covered.end || at < first {
+            let to = at.saturating_add(WINDOW).min(self.rope.rows());
+            self.window = self.rope.items(&*self.objects, at, to)?.collect::<Result<_, _>>()?;
+            self.covered = at..to;
+        }
+        while self.window.front().is_some_and(|(start, slice)| start + Values::rows(slice) <= at) {
+            self.window.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The values of a range of slots.
+    pub fn read(&mut self, range: Range<u64>) -> Result<ArrayRef, TableError> {
+        let mut parts = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            self.cover(at)?;
+            for (start, slice) in &self.window {
+                let end = start + Values::rows(slice);
+                let to = end.min(range.end);
+                if at >= range.end {
+                    break;
+                }
+                self.slice(slice, at - start..to - start, &mut parts)?;
+                at = to;
+            }
+        }
+        self.join(parts)
+    }
+
+    /// How many slots from `at` on hold about `bytes` of values: at least one, at most `rows`. An estimate from the chunks' headers.
+    pub fn rows_within(&mut self, at: u64, rows: u64, bytes: u64) -> Result<u64, TableError> {
+        if crate::format::array::fixed_width(&self.storage).is_some_and(|w| w as u64 * rows <= bytes) {
+            return Ok(rows);
+        }
+        let (mut counted, mut size) = (0u64, 0u64);
+        while counted < rows && size < bytes && at + counted < self.rope.rows() {
+            self.cover(at + counted)?;
+            let Some((start, slice)) = self.window.front() else { break };
+            let end = start + Values::rows(slice);
+            let take = (end - at - counted).min(rows - counted);
+            let per_row = match slice {
+                Slice::Chunk { chunk, .. } => {
+                    let info = self.objects.chunk(chunk.id)?;
+                    info.canonical_bytes() / info.rows.max(1)
+                }
+                Slice::Large(large) => large.length,
+                _ => 64,
+            };
+            let fits = ((bytes - size) / per_row.max(1)).max(1).min(take);
+            counted += fits;
+            size = size.saturating_add(per_row.saturating_mul(fits));
+            if fits < take {
+                break;
+            }
+        }
+        Ok(counted.clamp(1, rows.max(1)))
+    }
+
+    /// The values at some slots, which ascend. Only the blocks that hold them are read.
+    pub fn take(&mut self, slots: &[u64]) -> Result<ArrayRef, TableError> {
+        let mut parts = Vec::new();
+        let mut next = 0;
+        while let Some(slot) = slots.get(next).copied() {
+            if slot >= self.rope.rows() {
+                return Err(TableError::Slot { slot, slots: self.rope.rows() });
+            }
+            self.cover(slot)?;
+            let Some((start, slice)) = self.window.front().cloned() else { return Err(TableError::Slot { slot, slots: self.rope.rows() }) };
+            let end = start + Values::rows(&slice);
+            let here = slots[next..].partition_point(|s| *s < end);
+            let wanted = &slots[next..next + here];
+            next += here;
+            match &slice {
+                Slice::Chunk { chunk, first, .. } => {
+                    let info = self.objects.chunk(chunk.id)?;
+                    let mut rest = wanted;
+                    while let Some(slot) = rest.first() {
+                        let row = first + (slot - start);
+                        let block = info.block_of(row);
+                        let Some(rows) = info.blocks.get(block).map(|b| b.first_row..b.first_row + b.rows).filter(|r| r.contains(&row)) else {
+                            return Err(TableError::Slot { slot: *slot, slots: info.rows });
+                        };
+                        let n = rest.partition_point(|s| first + (s - start) < rows.end);
+                        let cells = self.objects.read_block(&info, block)?;
+                        let indices: UInt32Array = rest[..n].iter().map(|s| (first + (s - start) - rows.start) as u32).collect();
+                        parts.push(self.cast(take(&cells, &indices, None)?)?);
+                        rest = &rest[n..];
+                    }
+                }
+                other => {
+                    for slot in wanted {
+                        self.slice(other, slot - start..slot - start + 1, &mut parts)?;
+                    }
+                }
+            }
+        }
+        self.join(parts)
+    }
+
+    /// The slice that holds one slot, and the slot's place in it.
+    pub fn find(&mut self, slot: u64) -> Result<(Slice, u64), TableError> {
+        if slot >= self.rope.rows() {
+            return Err(TableError::Slot { slot, slots: self.rope.rows() });
+        }
+        self.cover(slot)?;
+        let Some((start, slice)) = self.window.front() else { return Err(TableError::Slot { slot, slots: self.rope.rows() }) };
+        Ok((slice.clone(), slot - start))
+    }
+
+    fn slice(&self, slice: &Slice, rows: Range<u64>, parts: &mut Vec<ArrayRef>) -> Result<(), TableError> {
+        let n = (rows.end - rows.start) as usize;
+        let values = match slice {
+            Slice::Chunk { chunk, first, .. } => {
+                let info = self.objects.chunk(chunk.id)?;
+                for part in self.objects.read_parts(&info, first + rows.start..first + rows.end)? {
+                    parts.push(self.cast(part)?);
+                }
+                return Ok(());
+            }
+            Slice::Literal(cells) => cells.slice(rows.start as usize, n),
+            Slice::Constant { value, .. } => repeat(value, n)?,
+            Slice::Large(value) => large::read(&self.objects, value)?,
+        };
+        parts.push(self.cast(values)?);
+        Ok(())
+    }
+
+    fn cast(&self, values: ArrayRef) -> Result<ArrayRef, TableError> {
+        widen(values, &self.storage)
+    }
+
+    fn join(&self, mut parts: Vec<ArrayRef>) -> Result<ArrayRef, TableError> {
+        match parts.len() {
+            0 => Ok(new_empty_array(&self.storage)),
+            1 => Ok(parts.swap_remove(0)),
+            _ => Ok(concat(&parts.iter().map(|p| &**p).collect::<Vec<_>>())?),
+        }
+    }
+}
+
+/// One cell as `n`.
+pub fn repeat(cell: &ArrayRef, n: usize) -> Result<ArrayRef, TableError> {
+    Ok(take(cell, &UInt32Array::from(vec![0; n]), None)?)
+}
+
+/// Values as a wider storage type; fails where one does not fit.
+pub fn widen(values: ArrayRef, storage: &DataType) -> Result<ArrayRef, TableError> {
+    if values.data_type() == storage {
+        return Ok(values);
+    }
+    let cast = cast_with_options(&values, storage, &CastOptions { safe: false, ..Default::default() })?;
+    Ok(to_storage(&cast, storage)?)
+}
