@@ -15,6 +15,7 @@ mod encode;
 mod large;
 mod objects;
 mod open_pack;
+mod prefix;
 mod read;
 mod writer;
 

@@ -282,6 +282,13 @@ impl Objects {
         Ok(id)
     }
 
+    /// The ids of objects of a kind, from `first` to `last`, that stand in no finished pack yet.
+    pub(super) fn written_between(&self, kind: Kind, first: ObjectId, last: ObjectId) -> Vec<ObjectId> {
+        let pending = self.pending();
+        let within = |(id, (_, entry)): (&ObjectId, &(Arc<OpenPack>, IndexEntry))| (entry.kind == kind && (first..=last).contains(id)).then_some(*id);
+        pending.places.iter().filter_map(within).collect()
+    }
+
     /// True if the object is there.
     pub fn contains(&self, id: impl Into<ObjectId>) -> Result<bool, ChunkError> {
         Ok(self.locate(id.into(), usize::MAX)?.is_some())

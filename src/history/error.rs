@@ -4,6 +4,7 @@ use super::revision::BadRevision;
 use super::{ChunkError, short};
 use crate::base::{CommitId, ObjectId, OperationId};
 use crate::format::FormatError;
+use crate::store::StoreError;
 use crate::tree::TreeError;
 
 /// Why history could not be read or moved.
@@ -32,7 +33,7 @@ pub enum HistoryError {
     NoValue(&'static str),
     /// The state's tree could not be read or written.
     #[error(transparent)]
-    Tree(#[from] TreeError),
+    Tree(TreeError),
     /// The object store failed.
     #[error(transparent)]
     Objects(#[from] ChunkError),
@@ -117,9 +118,28 @@ pub enum HistoryError {
         /// The command that moved it last.
         by: Option<String>,
     },
-    /// The place where operations are published failed.
+    /// The store failed.
     #[error(transparent)]
-    Ledger(Box<dyn std::error::Error + Send + Sync>),
+    Store(#[from] StoreError),
+    /// The head pointer does not read.
+    #[error(transparent)]
+    Head(FormatError),
+    /// The head pointer could not be swapped, and whether it was after all could not be found out.
+    #[error("it is not known whether the change was made: {0}")]
+    Unsettled(Box<HistoryError>),
+}
+
+impl From<TreeError> for HistoryError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            // What the object store said, without the tree's wrapping.
+            TreeError::Store(inner) => match inner.downcast::<ChunkError>() {
+                Ok(inner) => HistoryError::Objects(*inner),
+                Err(inner) => HistoryError::Tree(TreeError::Store(inner)),
+            },
+            other => HistoryError::Tree(other),
+        }
+    }
 }
 
 /// A key of the state in a person's words.

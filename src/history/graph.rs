@@ -181,6 +181,11 @@ pub(super) mod tests {
     use crate::history::store_commit;
     use proptest::prelude::*;
 
+    /// Objects in memory.
+    pub fn objects() -> Arc<Objects> {
+        Arc::new(Objects::new(Arc::new(crate::store::MemoryStore::new()), crate::chunk::Limits::default()))
+    }
+
     /// Stores commit number `n` of a drawn history.
     pub fn commit(objects: &Objects, n: usize, parents: Vec<CommitId>, millis: i64) -> CommitId {
         let author = Signature { name: "A".into(), email: "a@b".into(), millis, offset_minutes: 0 };
@@ -223,7 +228,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn against_a_matrix(history in histories(), picks in prop::collection::vec(any::<prop::sample::Index>(), 4)) {
-            let objects = Arc::new(Objects::default());
+            let objects = objects();
             let (ids, parents) = draw(&objects, &history);
             let reach = reachability(&parents);
             let graph = Graph::new(objects);
@@ -255,7 +260,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_walk_that_meets_a_missing_commit_ends_with_an_error() {
-        let objects = Arc::new(Objects::default());
+        let objects = objects();
         let tip = commit(&objects, 1, vec![CommitId([9; 32])], 1);
         let graph = Graph::new(objects);
         let steps: Vec<_> = graph.walk([tip], [], Order::Date).unwrap().collect();

@@ -138,11 +138,10 @@ fn glyph(style: Style, up: bool, down: bool, left: bool, right: bool) -> &'stati
 
 #[cfg(test)]
 mod tests {
-    use super::super::graph::tests::{draw as draw_history, histories};
-    use super::super::{Graph, Objects, Order};
+    use super::super::graph::tests::{draw as draw_history, histories, objects};
+    use super::super::{Graph, Order};
     use super::*;
     use proptest::prelude::*;
-    use std::sync::Arc;
 
     fn id(n: u8) -> CommitId {
         CommitId([n; 32])
@@ -227,7 +226,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_drawing_says_who_follows_whom(history in histories(), keep in prop::collection::vec(prop::bool::weighted(0.9), 40)) {
-            let objects = Arc::new(Objects::default());
+            let objects = objects();
             let (ids, _) = draw_history(&objects, &history);
             let graph = Graph::new(objects);
             let mut commits: Vec<(CommitId, Vec<CommitId>)> = graph.walk(ids, [], Order::Topological).unwrap().map(|c| c.unwrap()).map(|(id, c)| (id, c.parents.clone())).collect();

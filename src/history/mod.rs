@@ -3,22 +3,25 @@
 mod error;
 pub mod graph;
 pub mod lanes;
+mod ledger;
 pub mod log;
 mod objects;
 pub mod resolve;
 pub mod revision;
-mod standin;
 pub mod state;
 pub mod time;
 pub mod transaction;
 pub mod undo;
 
+use crate::chunk::{ChunkError, Objects};
+use crate::format::pack::Kind;
+
 pub use error::{HistoryError, name_of};
 pub use graph::{Graph, Order};
+pub use ledger::StoreLedger;
 pub use objects::{load_commit, load_operation, load_snapshot, short, store_commit, store_operation, store_snapshot};
 pub use resolve::{Resolver, Selection};
 pub use revision::{Range, Revision};
-pub use standin::{ChunkError, Kind, Objects};
 
 #[cfg(test)]
 mod tests;

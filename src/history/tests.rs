@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
-use super::graph::tests::commit;
+use super::graph::tests::{commit, objects};
 use super::log::OperationLog;
 use super::undo::{next_redo, next_undo, take_back};
 use super::*;
 use crate::base::{CommitId, OperationId};
+use crate::chunk::nonce;
 use crate::format::operation::{HeadRef, Tag};
+use crate::store::StoreError;
 
 /// What happens at a swap.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,13 +50,13 @@ impl MemoryLedger {
 
 impl Ledger for MemoryLedger {
     fn newest(&self) -> Result<Option<Mark>, HistoryError> {
-        Ok(self.newest.lock().unwrap().map(|operation| Mark { operation, token: Vec::new() }))
+        Ok(self.newest.lock().unwrap().map(|operation| Mark { operation, generation: 0, token: Vec::new() }))
     }
 
     fn swap(&self, from: Option<&Mark>, to: OperationId) -> Result<bool, HistoryError> {
         let from = from.map(|mark| mark.operation);
         let fault = self.faults.lock().unwrap().pop_front().unwrap_or(Fault::None);
-        let broken = || Err(HistoryError::Ledger("the line is down".into()));
+        let broken = || Err(HistoryError::Store(StoreError::ReadOnly { path: "head".into() }));
         match fault {
             Fault::None => Ok(self.set(from, to)),
             Fault::Failed => broken(),
@@ -70,7 +72,7 @@ impl Ledger for MemoryLedger {
                 // The other writer has no faults of its own.
                 let faults = std::mem::take(&mut *self.faults.lock().unwrap());
                 let mut other = Transaction::new(View::newest(&self.objects, self)?);
-                other.set(&branch_key(&key.to_string()), Some(transaction::random().to_vec()))?;
+                other.set(&branch_key(&key.to_string()), Some(nonce().to_vec()))?;
                 other.publish(&self.objects, self, &stamp("another writer"))?;
                 *self.faults.lock().unwrap() = faults;
                 Ok(self.set(from, to))
@@ -94,7 +96,7 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        let objects = Arc::new(Objects::default());
+        let objects = objects();
         let ledger = MemoryLedger { objects: objects.clone(), newest: Mutex::default(), faults: Mutex::default(), history: Mutex::default() };
         let home = Home { objects, ledger };
         let mut first = Transaction::new(None);
@@ -158,7 +160,7 @@ proptest! {
                     prop_assert!(faults.contains(&Fault::Race(key)));
                     prop_assert_ne!(after.get(&key_text), before.get(&key_text));
                 }
-                Err(HistoryError::Ledger(_)) => prop_assert!(done == 0 && faults.contains(&Fault::Failed)),
+                Err(HistoryError::Store(_)) => prop_assert!(done == 0 && faults.contains(&Fault::Failed)),
                 Err(other) => return Err(TestCaseError::fail(other.to_string())),
             }
         }

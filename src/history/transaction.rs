@@ -1,14 +1,13 @@
 //! Transactions: changes of the state, published as one operation that wins or loses whole.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::log::OperationLog;
 use super::{HistoryError, Objects, State, load_operation, store_operation};
 use crate::base::OperationId;
+use crate::chunk::nonce;
 use crate::format::operation::Operation;
 
 /// How often a change is tried against writers of other keys before giving up.
@@ -20,7 +19,7 @@ pub trait Ledger: Send + Sync {
     fn newest(&self) -> Result<Option<Mark>, HistoryError>;
 
     /// Makes everything that was written durable, then makes `to` the newest operation if `from` still is: true if so, false if another
-    /// was, which leaves all as it is. After an error either may have happened.
+    /// was, which leaves all as it is. After an error either may have happened, and [`Ledger::newest`] tells which.
     fn swap(&self, from: Option<&Mark>, to: OperationId) -> Result<bool, HistoryError>;
 }
 
@@ -29,6 +28,8 @@ pub trait Ledger: Send + Sync {
 pub struct Mark {
     /// The operation.
     pub operation: OperationId,
+    /// How many garbage collections had condemned something by then.
+    pub generation: u64,
     /// What the ledger compares with.
     pub token: Vec<u8>,
 }
@@ -117,7 +118,7 @@ impl Transaction {
     /// value, this fails with [`HistoryError::Moved`]. A reply that got lost is found again by the operation's nonce. Changes nothing and
     /// returns the base where [`Self::is_empty`].
     pub fn publish(self, objects: &Arc<Objects>, ledger: &dyn Ledger, stamp: &Stamp) -> Result<View, HistoryError> {
-        let nonce = random();
+        let nonce = nonce();
         let mut base = self.base.clone();
         if let Some(base) = base.as_ref().filter(|_| self.is_empty()) {
             return Ok(base.clone());
@@ -163,8 +164,8 @@ impl Transaction {
                     swapped?;
                     newest
                 }
-                (Err(_), Err(error)) => return Err(error),
-                (Err(error), Ok(_)) => return Err(error),
+                (Err(_), Err(error)) => return Err(HistoryError::Unsettled(Box::new(error))),
+                (Err(error), Ok(_)) => return Err(HistoryError::Unsettled(Box::new(error))),
             };
             if newest.is_none() {
                 // The repository is gone, or was made and is gone again.
@@ -174,7 +175,7 @@ impl Transaction {
                 return Err(HistoryError::Moved { key: super::state::HEAD.to_owned() });
             }
             base = newest;
-            pause(attempt, nonce);
+            pause(attempt);
         }
         Err(HistoryError::Contended(ATTEMPTS_MAX))
     }
@@ -195,22 +196,8 @@ fn published(objects: &Arc<Objects>, newest: &View, base: Option<&View>, nonce: 
 }
 
 /// Waits for a random time that grows with the attempts, at most a quarter of a second.
-fn pause(attempt: u32, nonce: [u8; 16]) {
+fn pause(attempt: u32) {
     let micros_max = 1000u64 << attempt.min(8);
-    let [draw, ..] = random();
-    let draw = u64::from(draw ^ nonce[0]) + 1;
+    let draw = u64::from(nonce().first().copied().unwrap_or_default()) + 1;
     std::thread::sleep(Duration::from_micros(micros_max * draw / 256));
-}
-
-/// Bytes that no other writer draws.
-pub fn random() -> [u8; 16] {
-    // The standard library seeds its hash maps from the system's source of randomness; each `RandomState` differs.
-    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let mut hasher = blake3::Hasher::new();
-    for salt in 0..4u8 {
-        hasher.update(&RandomState::new().hash_one((salt, time, std::process::id(), std::thread::current().id())).to_le_bytes());
-    }
-    let mut out = [0; 16];
-    hasher.finalize_xof().fill(&mut out);
-    out
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use crate::base::name::BadName;
 use crate::base::{CommitId, ObjectId};
+use crate::chunk::ChunkError;
 use crate::format::FormatError;
-use crate::history::{ChunkError, HistoryError, short};
+use crate::history::{HistoryError, short};
+use crate::store::StoreError;
 use crate::tree::TreeError;
 
 /// Whose fault an error is. The command line exits with its number.
@@ -206,7 +208,25 @@ impl RepoError {
             RepoError::History(HistoryError::MovedSince { .. }) => one("undo the later operations first; 'dsv operations' lists them"),
             RepoError::History(HistoryError::UnknownOperation(_)) => one("'dsv operations' lists them"),
             RepoError::History(HistoryError::NoCommit(_)) => one("make a first commit with 'dsv commit -m MESSAGE'"),
-            _ => Vec::new(),
+            RepoError::History(HistoryError::Head(FormatError::Version { .. })) => one("a newer dsv made it: use that one"),
+            other => match other.store_error() {
+                Some(StoreError::ReadOnly { .. }) => one("nothing was changed; what only reads works here"),
+                Some(StoreError::Full { .. }) => one("nothing was changed; make room and run the command again"),
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    /// What the store said, where it is at fault.
+    pub fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            RepoError::History(HistoryError::Store(error) | HistoryError::Objects(ChunkError::Store(error))) => Some(error),
+            RepoError::Objects(ChunkError::Store(error)) => Some(error),
+            RepoError::Tree(TreeError::Store(error)) => match error.downcast_ref::<ChunkError>() {
+                Some(ChunkError::Store(error)) => Some(error),
+                _ => None,
+            },
+            _ => None,
         }
     }
 }

@@ -9,6 +9,7 @@ mod error;
 pub mod files;
 mod identity;
 mod log;
+mod open;
 mod operations;
 pub mod profile;
 mod reset;
@@ -23,10 +24,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::{CommitId, NoProgress, Progress};
+use crate::chunk::Objects;
 use crate::format::commit::Commit;
 use crate::format::operation::HeadRef;
 use crate::format::snapshot::Snapshot;
-use crate::history::{Graph, HistoryError, Ledger, Objects, Range, Resolver, Selection, Stamp, Transaction, View, load_snapshot};
+use crate::history::{Graph, HistoryError, Ledger, Range, Resolver, Selection, Stamp, Transaction, View, load_snapshot};
 
 pub use branch::BranchInfo;
 pub use changes::{Change, NameChange};
@@ -36,6 +38,7 @@ pub use environment::Environment;
 pub use error::{ErrorKind, RepoError};
 pub use identity::Identity;
 pub use log::{LogEntry, LogOptions, RefKind, RefLabel, Shown};
+pub use open::{FOLDER, OpenOptions};
 pub use operations::OperationInfo;
 pub use reset::ResetMode;
 pub use status::Status;
@@ -145,7 +148,19 @@ impl Repo {
     fn publish(&self, transaction: Transaction, command: impl Into<String>) -> Result<View, RepoError> {
         let (user, machine) = self.environment.login();
         let stamp = Stamp { user: format!("{user}@{machine}"), millis: self.environment.now_millis(), command: command.into() };
-        Ok(transaction.publish(&self.objects, &*self.ledger, &stamp)?)
+        let published = transaction.publish(&self.objects, &*self.ledger, &stamp);
+        // What was written is of no use, unless the change may have been made after all.
+        if let Err(error) = &published
+            && !matches!(error, HistoryError::Unsettled(_))
+        {
+            self.drop_written();
+        }
+        Ok(published?)
+    }
+
+    /// Drops what was written and not published. Where its files cannot be deleted they are left to gc: the error that led here counts.
+    fn drop_written(&self) {
+        let _ = self.objects.discard();
     }
 }
 

@@ -60,16 +60,11 @@ impl Repo {
     /// that `edit` writes go into the same commit of the store. Nothing happens where `edit` fails or changes nothing.
     pub fn update_working<E: From<RepoError>>(&self, command: &str, edit: impl FnOnce(&Snapshot) -> Result<Snapshot, E>) -> Result<Snapshot, E> {
         let working = self.working()?;
-        let result = edit(&working.snapshot).and_then(|snapshot| {
-            let mut transaction = Transaction::new(Some(working.view.clone()));
-            self.set_working(&mut transaction, &working.head, working.base, &snapshot)?;
-            self.publish(transaction, command)?;
-            Ok(snapshot)
-        });
-        if result.is_err() {
-            self.objects.discard();
-        }
-        result
+        let snapshot = edit(&working.snapshot).inspect_err(|_| self.drop_written())?;
+        let mut transaction = Transaction::new(Some(working.view.clone()));
+        self.set_working(&mut transaction, &working.head, working.base, &snapshot)?;
+        self.publish(transaction, command)?;
+        Ok(snapshot)
     }
 
     /// Sets the working state of `head` in a transaction: absent where it equals its base.
