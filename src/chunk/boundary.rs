@@ -212,7 +212,7 @@ fn fixed_hashes(bytes: &[u8], width: usize) -> Vec<u64> {
         4 => words::<4>(bytes, |x| mix(u32::from_le_bytes(x).into())),
         8 => words::<8>(bytes, |x| mix(u64::from_le_bytes(x))),
         0 => Vec::new(),
-        3..16 | 16 => bytes.chunks_exact(width).map(|value| mix_short(value)).collect(),
+        3..=16 => bytes.chunks_exact(width).map(mix_short).collect(),
         _ => bytes.chunks_exact(width).map(mix_bytes).collect(),
     }
 }

@@ -26,7 +26,8 @@ pub struct PackFile {
 }
 
 impl PackFile {
-    fn new(entry: PackEntry) -> Self {
+    /// A pack whose index is still to be read.
+    pub fn new(entry: PackEntry) -> Self {
         PackFile { entry, index: OnceLock::new() }
     }
 
@@ -297,6 +298,21 @@ fn read_catalog(store: &dyn Store, id: ObjectId) -> Result<Catalog, ChunkError> 
     let path = catalog_path(id);
     let bytes = store.read(&path, 0..store.length(&path)?)?;
     Ok(Catalog::decode(id, &bytes)?)
+}
+
+/// All packs of a head's catalogue, the newest last within each of its parts, and the paths of the files of its older parts.
+pub fn read_chain(store: &dyn Store, head: &Head) -> Result<(Vec<PackEntry>, Vec<String>), ChunkError> {
+    let (mut packs, mut paths, mut older) = (head.packs.clone(), Vec::new(), head.older);
+    while let Some(part) = older {
+        if paths.len() == CATALOGS_MAX {
+            return Err(FormatError::malformed("catalogue", "its parts never end").into());
+        }
+        let catalog = read_catalog(store, part)?;
+        packs.extend(catalog.packs);
+        paths.push(catalog_path(part));
+        older = catalog.older;
+    }
+    Ok((packs, paths))
 }
 
 /// The catalogue after `add` came to it and `remove` left it: the packs for the next head, and the older part. Files of the catalogue are

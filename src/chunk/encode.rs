@@ -10,6 +10,7 @@ use crate::format::FormatError;
 use crate::format::array::{BLOCK_ALIGN, encode_parts};
 use crate::format::chunk::{BODY_ALIGN, Block, Identity, StoredBlock, chunk_id, encode_header};
 use crate::format::codec::{Codec, Compressor, compress};
+use crate::format::pack::check;
 
 /// Bytes of a block of binary values that tell whether the rest is worth trying to compress.
 const SAMPLE_BYTES: usize = 8 << 10;
@@ -99,7 +100,8 @@ impl Objects {
                     Some(codec) => body(codec, block, zstd)?,
                 };
                 let (codec, body) = kept.map_or((Codec::Raw, None), |(codec, body)| (codec, Some(body)));
-                stored.push(StoredBlock { codec, size: body.as_ref().map_or(block.canonical.len(), Vec::len) as u64 });
+                let size = body.as_ref().map_or(block.canonical.len(), Vec::len) as u64;
+                stored.push(StoredBlock { codec, size, check: body.as_deref().map_or(0, check) });
                 bodies.push(body);
             }
             Ok(())

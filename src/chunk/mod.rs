@@ -5,7 +5,7 @@
 //! ChunkWriter, write_large      values -> chunks: boundary.rs (where to cut), encode.rs (blocks, codecs)
 //! Objects                       get, put, read_rows, flush: objects.rs, with catalogue.rs (where an object stands),
 //!                               open_pack.rs (packs being written), read.rs (verified reads), cache.rs
-//! fold, sweep, verify           packs over time
+//! sweep, verify                 packs over time: folding, collecting, re-hashing
 //! ```
 
 mod boundary;
@@ -17,6 +17,8 @@ mod objects;
 mod open_pack;
 mod prefix;
 mod read;
+pub mod sweep;
+pub mod verify;
 mod writer;
 
 use crate::base::{ChunkId, ObjectId, PackId};
@@ -25,7 +27,7 @@ use crate::store::StoreError;
 
 pub use crate::format::node::ChunkRef;
 pub use boundary::ChunkLimits;
-pub use catalogue::{Catalogued, publish};
+pub use catalogue::publish;
 pub use large::write_large;
 pub use objects::{Objects, Written, nonce};
 pub use read::{BlockInfo, ChunkInfo};

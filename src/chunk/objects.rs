@@ -9,14 +9,14 @@ use arrow::array::ArrayRef;
 use bytes::Bytes;
 
 use super::cache::Cache;
-use super::catalogue::{Catalogue, Catalogued, IdMap};
+use super::catalogue::{Catalogue, Catalogued, IdMap, PackFile};
 use super::open_pack::OpenPack;
 use super::read::ChunkInfo;
 use super::{ChunkError, Limits};
 use crate::base::{ChunkId, NodeId, ObjectId, PackId};
 use crate::format::codec::{Compressor, unframe};
 use crate::format::head::{Head, PackEntry};
-use crate::format::pack::{IndexEntry, Kind, object_id};
+use crate::format::pack::{IndexEntry, Kind, check, object_id};
 use crate::store::{Store, StoreError};
 use crate::tree::{NodeStore, TreeError};
 
@@ -265,7 +265,8 @@ impl Objects {
         let frame = frame.filter(|frame| frame.len() <= content.len() - content.len() / 10);
         let codec = u8::from(frame.is_some());
         let stored = frame.as_deref().unwrap_or(content);
-        let entry = IndexEntry { id, kind, codec, offset: 0, stored: 0, length: content.len() as u64 };
+        let check = frame.as_deref().map_or(0, check);
+        let entry = IndexEntry { id, kind, codec, offset: 0, stored: 0, length: content.len() as u64, check };
         loop {
             let pack = self.pending().metadata.get_or_insert_with(OpenPack::new).clone();
             // It stays in memory, to go into one file with small data: it is finished before it grows large.
@@ -318,7 +319,7 @@ impl Objects {
 
     /// Writes a chunk as stored, in these parts, the first of them its headers. The caller knows that it is not there.
     pub(super) fn put_chunk(&self, id: ChunkId, header_length: usize, parts: &[&[u8]]) -> Result<(), ChunkError> {
-        let entry = IndexEntry { id: id.into(), kind: Kind::Chunk, codec: 0, offset: 0, stored: 0, length: header_length as u64 };
+        let entry = IndexEntry { id: id.into(), kind: Kind::Chunk, codec: 0, offset: 0, stored: 0, length: header_length as u64, check: 0 };
         self.append_data(entry, parts)
     }
 
@@ -353,9 +354,14 @@ impl Objects {
         }
     }
 
+    pub(super) fn add_unpublished(&self, file: Arc<PackFile>) {
+        self.unpublished.store(true, Ordering::Release);
+        self.catalogue.add_unpublished(file);
+    }
+
     fn finish(&self, pack: &Arc<OpenPack>) -> Result<(), ChunkError> {
         if let Some(file) = pack.finish(self.store.as_ref(), nonce())? {
-            self.catalogue.add_unpublished(file);
+            self.add_unpublished(file);
             self.pending().places.retain(|_, (open, _)| !Arc::ptr_eq(open, pack));
         }
         Ok(())

@@ -12,10 +12,11 @@ use bytes::Bytes;
 use super::ChunkError;
 use super::objects::{Objects, Place};
 use crate::base::ChunkId;
+use crate::format::FormatError;
 use crate::format::array::{BLOCK_ALIGN, decode, fixed_width};
 use crate::format::chunk::{Block, PlacedBlock, chunk_id, decode_header};
 use crate::format::codec::{Codec, decompress};
-use crate::format::pack::Kind;
+use crate::format::pack::{self, Kind};
 use crate::store::StoreError;
 
 /// Blocks stored raw are read this many bytes at a time, at most, beyond one block.
@@ -241,31 +242,37 @@ impl Objects {
         self.decode_block(info, rows, &first.block.validity, Buffer::from(stored)).map_err(|e| damaged(&e))
     }
 
-    fn decode_block(&self, info: &ChunkInfo, rows: u64, validity: &[u32], canonical: Buffer) -> Result<ArrayRef, crate::format::FormatError> {
-        let rows = usize::try_from(rows).map_err(|e| crate::format::FormatError::malformed("block", e))?;
+    fn decode_block(&self, info: &ChunkInfo, rows: u64, validity: &[u32], canonical: Buffer) -> Result<ArrayRef, FormatError> {
+        let rows = usize::try_from(rows).map_err(|e| FormatError::malformed("block", e))?;
         decode(&info.data_type, rows, validity, canonical, BLOCK_ALIGN)
     }
 
-    /// Reads and verifies a whole chunk as it is stored, without decoding it; returns its canonical bytes' length. With `deep`, decodes
-    /// as well.
-    pub(super) fn check_chunk(&self, place: &Place, deep: bool) -> Result<u64, ChunkError> {
+    /// Reads a whole chunk and checks every byte of it, those that no id covers too, and that each block decodes; returns the bytes that
+    /// it takes.
+    pub(super) fn check_chunk(&self, place: &Place) -> Result<u64, ChunkError> {
         let info = self.read_header(place)?;
-        let mut bytes = 0;
+        let stored = place.read(self.store.as_ref(), 0, place.entry().stored)?;
+        let mut end = usize::try_from(place.entry().length).unwrap_or(usize::MAX);
         for (number, block) in info.blocks.iter().enumerate() {
-            if deep {
-                self.load_blocks(&info, number..number + 1)?;
-            } else {
-                let end = block.placed.offset + block.placed.stored.size;
-                let body = place.read(self.store.as_ref(), block.placed.offset, end)?;
-                let canonical = match block.codec() {
-                    Codec::Raw => body,
-                    codec => Bytes::from(decompress(codec, &body, &block.block, &info.data_type).map_err(|e| place.damaged(e))?),
-                };
-                check(&canonical, &block.block).map_err(|why| place.damaged(format!("block {number}: {why}")))?;
+            let damaged = |why: &dyn std::fmt::Display| place.damaged(format!("block {number}: {why}"));
+            let (offset, size) = (block.placed.offset as usize, block.placed.stored.size as usize);
+            let (gap, body) = (stored.get(end..offset), stored.get(offset..offset.saturating_add(size)));
+            let (Some(gap), Some(body)) = (gap, body) else { return Err(damaged(&"it is cut off")) };
+            if gap.iter().any(|byte| *byte != 0) {
+                return Err(damaged(&"the padding before it is not zero"));
             }
-            bytes += block.block.size;
+            end = offset + size;
+            let canonical = match block.codec() {
+                Codec::Raw if block.placed.stored.check == 0 => stored.slice_ref(body),
+                codec if pack::check(body) == block.placed.stored.check => {
+                    Bytes::from(decompress(codec, body, &block.block, &info.data_type).map_err(|e| damaged(&e))?)
+                }
+                _ => return Err(damaged(&"its stored bytes do not match their check")),
+            };
+            check(&canonical, &block.block).map_err(|why| damaged(&why))?;
+            self.decode_block(&info, block.rows, &block.block.validity, Buffer::from(canonical)).map_err(|e| damaged(&e))?;
         }
-        Ok(bytes)
+        if end != stored.len() { Err(place.damaged("bytes after its last block")) } else { Ok(place.entry().stored) }
     }
 }
 

@@ -92,6 +92,8 @@ pub struct StoredBlock {
     pub codec: Codec,
     /// Bytes of its body.
     pub size: u64,
+    /// Of a compressed block the [`check`](super::pack::check) of its body, else 0.
+    pub check: u64,
 }
 
 /// What a stored chunk starts with, up to the first padding: lengths, identity header, storage header.
@@ -100,7 +102,7 @@ pub fn encode_header(identity: &[u8], blocks: &[StoredBlock]) -> Result<Vec<u8>,
     w.array(blocks.len() as u64);
     for block in blocks {
         let (codec, parameter) = block.codec.number();
-        w.array(3).u64(codec).u64(block.size).u64(parameter);
+        w.array(4).u64(codec).u64(block.size).u64(parameter).u64(block.check);
     }
     let storage = w.finish();
     let length = |part: &[u8]| u32::try_from(part.len()).map_err(|e| FormatError::malformed("chunk header", e));
@@ -133,10 +135,10 @@ pub fn decode_header(bytes: &[u8], stored: u64) -> Result<(Identity, std::ops::R
     let identity = Identity::decode(bytes.get(identity_range.clone()).ok_or_else(short)?)?;
     let mut r = Reader::new(what, bytes.get(identity_end..end).ok_or_else(short)?);
     let blocks = r.list(|r| {
-        r.record(3, |r| {
-            let (number, size, parameter) = (r.u64()?, r.u64()?, r.u64()?);
+        r.record(4, |r| {
+            let (number, size, parameter, check) = (r.u64()?, r.u64()?, r.u64()?, r.u64()?);
             let codec = Codec::from_number(number, parameter).ok_or_else(|| r.fail(format!("codec {number} with parameter {parameter} is unknown")))?;
-            Ok(StoredBlock { codec, size })
+            Ok(StoredBlock { codec, size, check })
         })
     })?;
     r.end()?;

@@ -68,6 +68,15 @@ pub struct IndexEntry {
     pub stored: u64,
     /// Bytes of its content; of a chunk, of its headers.
     pub length: u64,
+    /// Of a compressed object the [`check`] of its frame, else 0.
+    pub check: u64,
+}
+
+/// The first eight bytes of the hash of compressed bytes, as a number. The ids cover contents; some bits of a zstd frame mean nothing, and
+/// this finds them flipped all the same. Reading does without it.
+pub fn check(compressed: &[u8]) -> u64 {
+    let hash = blake3::hash(compressed);
+    hash.as_bytes().first_chunk::<8>().map_or(0, |first| u64::from_le_bytes(*first))
 }
 
 /// The index of a pack of these objects, which this sorts; returns it with the pack's id. The nonce makes the id this writer's alone,
@@ -77,7 +86,8 @@ pub fn encode_index(nonce: [u8; 16], entries: &mut [IndexEntry]) -> (Vec<u8>, Pa
     let mut w = Writer::default();
     w.array(2).bytes(&nonce).array(entries.len() as u64);
     for entry in entries.iter() {
-        w.array(6).bytes(entry.id.as_bytes()).u64(entry.kind as u64).u64(entry.codec.into()).u64(entry.offset).u64(entry.stored).u64(entry.length);
+        w.array(7).bytes(entry.id.as_bytes()).u64(entry.kind as u64).u64(entry.codec.into());
+        w.u64(entry.offset).u64(entry.stored).u64(entry.length).u64(entry.check);
     }
     let index = w.finish();
     let id = PackId(*blake3::hash(&index).as_bytes());
@@ -119,13 +129,13 @@ pub fn decode_index(id: PackId, bytes: &[u8], objects_end: u64) -> Result<Vec<In
 }
 
 fn index_entry(r: &mut Reader<'_>, objects_end: u64, last: &mut Option<ObjectId>) -> Result<IndexEntry, FormatError> {
-    let entry = r.record(6, |r| {
+    let entry = r.record(7, |r| {
         let id = ObjectId(r.fixed()?);
         let number = r.u64()?;
         let kind = Kind::from_number(number).ok_or_else(|| r.fail(format!("{number} is no kind of object")))?;
         let codec = r.u64()?;
         let codec = u8::try_from(codec).ok().filter(|c| *c <= u8::from(kind != Kind::Chunk)).ok_or_else(|| r.fail(format!("codec {codec} is unknown")))?;
-        Ok(IndexEntry { id, kind, codec, offset: r.u64()?, stored: r.u64()?, length: r.u64()? })
+        Ok(IndexEntry { id, kind, codec, offset: r.u64()?, stored: r.u64()?, length: r.u64()?, check: r.u64()? })
     })?;
     let inside = entry.offset >= MAGIC.len() as u64 && entry.offset.checked_add(entry.stored).is_some_and(|end| end <= objects_end);
     let sized = match (entry.kind, entry.codec) {

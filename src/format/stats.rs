@@ -341,3 +341,6 @@ fn next_text(prefix: &str) -> Option<String> {
         next.map(|next| format!("{}{next}", &prefix[..at]))
     })
 }
+
+#[cfg(test)]
+mod tests;

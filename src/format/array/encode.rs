@@ -160,14 +160,14 @@ impl Encoder {
         self.pad();
         let bytes = bits.len().div_ceil(8);
         let whole;
-        let source = if bits.offset() % 8 == 0 {
+        let source = if bits.offset().is_multiple_of(8) {
             &bits.inner().as_slice()[bits.offset() / 8..]
         } else {
             whole = bits.inner().bit_slice(bits.offset(), bits.len());
             whole.as_slice()
         };
         self.out.extend_from_slice(&source[..bytes]);
-        if bits.len() % 8 != 0
+        if !bits.len().is_multiple_of(8)
             && let Some(last) = self.out.last_mut()
         {
             *last &= (1 << (bits.len() % 8)) - 1;

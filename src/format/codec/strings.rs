@@ -11,6 +11,9 @@ fn fail(why: &'static str) -> FormatError {
     FormatError::malformed("block", why)
 }
 
+/// The validity bitmap, the offsets and the values of canonical bytes.
+type Parts<'a> = (&'a [u8], &'a [[u8; 4]], &'a [u8]);
+
 /// Where the parts of the canonical bytes of a text or binary block stand.
 struct Layout {
     rows: usize,
@@ -37,7 +40,7 @@ impl Layout {
     }
 
     /// The validity bitmap, the offsets and the values of `canonical`.
-    fn split<'a>(&self, canonical: &'a [u8]) -> Result<(&'a [u8], &'a [[u8; 4]], &'a [u8]), FormatError> {
+    fn split<'a>(&self, canonical: &'a [u8]) -> Result<Parts<'a>, FormatError> {
         let short = || fail("its canonical bytes are too short");
         let bitmap = canonical.get(..self.bitmap).ok_or_else(short)?;
         let offsets = canonical.get(self.offsets..self.offsets + (self.rows + 1) * 4).ok_or_else(short)?.as_chunks::<4>().0;

@@ -40,13 +40,14 @@ use ::arrow::array::RecordBatch;
 
 pub use error::{FileError, Place};
 pub use media::{Check, Media, MediaKind};
-pub use source::{Compression, inputs};
+pub use source::{Compression, inputs, spool_stdin};
 pub use temp::TempFile;
 pub use unify::unify;
 pub use write::{Target, WriteError, WriteOptions, Written, write};
 
 use crate::base::Progress;
 use crate::format::Type;
+pub use crate::table::write::LargeCell;
 
 /// A value of more bytes than this is kept apart from its batch, as docs/format.md section 7 does.
 pub const LARGE_BYTES: u64 = 4 << 20;
@@ -175,17 +176,6 @@ impl Default for ReadOptions {
             spool_folder: None,
         }
     }
-}
-
-/// A cell that is too large for a batch: the bytes of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LargeCell {
-    /// Its row in the batch.
-    pub row: u64,
-    /// Its column.
-    pub column: usize,
-    /// The file whose bytes are the value.
-    pub source: PathBuf,
 }
 
 /// Rows in the order of the input, all of one file.

@@ -282,6 +282,15 @@ impl Source {
     }
 }
 
+/// All of standard input, in a temporary file, so that it can be read more than once.
+pub fn spool_stdin(progress: &Arc<dyn Progress>) -> Result<TempFile, FileError> {
+    let folder = std::env::temp_dir();
+    let (temp, mut file) = TempFile::create(&folder, "dsv-stdin-").map_err(|e| FileError::io(folder.display(), e))?;
+    let mut stdin = Counted { inner: io::stdin().lock(), progress: progress.clone() };
+    io::copy(&mut stdin, &mut file).map_err(|e| FileError::io("stdin", e))?;
+    Ok(temp)
+}
+
 /// Reports the bytes that pass.
 struct Counted<R> {
     inner: R,
