@@ -58,12 +58,7 @@ pub fn columns(schema: &SchemaRef) -> Result<Vec<(String, Type)>, CliError> {
 }
 
 /// Prints rows to stdout in that form; returns how many.
-pub fn print(
-    context: &Context,
-    form: Form,
-    schema: &SchemaRef,
-    batches: &mut dyn Iterator<Item = Result<RecordBatch, CliError>>,
-) -> Result<u64, CliError> {
+pub fn print(context: &Context, form: Form, schema: &SchemaRef, batches: &mut dyn Iterator<Item = Result<RecordBatch, CliError>>) -> Result<u64, CliError> {
     let ui = &context.ui;
     if form.is_binary() && ui.width.is_some() {
         return Err(CliError::usage("binary data would go to the terminal").hint("write it to a file with -o FILE"));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::ui::Ui;
-use crate::repo::{Environment, Repo};
+use crate::repo::Repo;
 
 /// The surroundings of one run.
 #[derive(Debug)]
@@ -33,14 +33,14 @@ impl Context {
         }
     }
 
-    /// This machine's clock, variables and programs.
-    pub fn environment(&self) -> Environment {
-        Environment::system()
-    }
-
     /// The repository around the directory.
     pub fn repo(&self) -> Result<Repo, CliError> {
-        Ok(Repo::discover(self.dir(), self.environment())?)
+        Ok(Repo::open(self.dir())?)
+    }
+
+    /// A verb that the floors below cannot serve yet.
+    pub fn unwired<T>(&self, verb: &str) -> Result<T, CliError> {
+        Err(CliError::fault(format!("'{verb}' is not wired")))
     }
 
     /// The same for long work: with a progress bar, and stopped by Ctrl-C.

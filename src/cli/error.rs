@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use super::ui::paint::Paint;
 use super::ui::progress::INTERRUPTED_EXIT;
+use crate::history::HistoryError;
 use crate::repo::RepoError;
 use crate::repo::files::FileError;
 use crate::table::TableError;
@@ -113,6 +114,12 @@ impl From<RepoError> for CliError {
             RepoError::File(e) => e.into(),
             error => CliError { hints: error.hints(), ..CliError::from_floor(error.kind() as u8, &error) },
         }
+    }
+}
+
+impl From<HistoryError> for CliError {
+    fn from(error: HistoryError) -> CliError {
+        RepoError::from(error).into()
     }
 }
 

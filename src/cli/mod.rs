@@ -40,7 +40,7 @@ pub struct Cli {
 pub struct Global {
     /// Run as if started in DIR
     #[arg(short = 'C', value_name = "DIR", global = true, display_order = 900)]
-    pub dir: Option<PathBuf>,
+    pub run_in: Option<PathBuf>,
     /// Print JSON lines instead of text for people
     #[arg(long, global = true, display_order = 901)]
     pub json: bool,
@@ -80,7 +80,7 @@ pub fn main() -> ExitCode {
     ui::progress::listen_to_signals();
     let global = cli.global;
     let ui = Ui::new(global.color, global.json, global.quiet, global.no_pager);
-    let context = Context::new(ui, global.dir);
+    let context = Context::new(ui, global.run_in);
     match cli.verb.run(&context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -8,10 +8,10 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 use arrow::util::display::ArrayFormatter;
 
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::answer;
 use crate::cli::args;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
 use crate::cli::look::{Found, Look};
 use crate::cli::ui::{cell, format};
 use crate::format::Type;
@@ -92,9 +92,9 @@ impl Cat {
         let key = found.table.schema.key_indices();
         let position = match (self.position, &self.row) {
             (Some(position), _) => Some(position),
-            (None, Some(row)) if key.is_empty() => {
-                Some(row.parse().map_err(|_| CliError::usage(format!("'{row}' is not a row's position")).hint("the table has no key: rows are counted from 0"))?)
-            }
+            (None, Some(row)) if key.is_empty() => Some(
+                row.parse().map_err(|_| CliError::usage(format!("'{row}' is not a row's position")).hint("the table has no key: rows are counted from 0"))?,
+            ),
             _ => None,
         };
         if let Some(position) = position {

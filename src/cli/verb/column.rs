@@ -1,11 +1,13 @@
 //! `dsv column`.
 
+use arrow::array::new_null_array;
+
 use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::sql;
 use crate::format::Type;
-use crate::repo::ColumnFill;
+use crate::table::edit::Fill;
 
 /// Add, drop, rename and retype the columns of a table
 #[derive(Debug, clap::Args)]
@@ -70,11 +72,12 @@ impl Add {
         let ty = column_type(&self.r#type)?;
         let repo = context.working_repo()?;
         let fill = match (&self.default, &self.r#as) {
-            (Some(text), _) => ColumnFill::Constant(args::value(text, &ty)?),
-            (None, Some(sql)) => ColumnFill::Values(sql::values(&repo, &self.table, sql, &ty)?),
-            (None, None) => ColumnFill::Null,
+            (Some(text), _) => Fill::Constant(args::value(text, &ty)?),
+            (None, Some(sql)) => Fill::Values(sql::values(&repo, &self.table, sql, &ty)?),
+            (None, None) => Fill::Constant(new_null_array(&ty.storage(), 1)),
         };
-        repo.add_column(&self.table, &self.column, &ty, fill)?;
+        let command = format!("column add {} {} {ty}", self.table, self.column);
+        repo.edit_table(&self.table, &command, |table| Ok::<_, CliError>(table.add_column(repo.objects(), &self.column, ty.clone(), fill)?))?;
         context.ui.note(format!("Added column {} {ty} to table {}", self.column, self.table));
         Ok(())
     }
@@ -100,7 +103,7 @@ struct Drop {
 
 impl Drop {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.repo()?.drop_column(&self.table, &self.column)?;
+        context.repo()?.drop_column(&self.table, &self.column, &format!("column drop {} {}", self.table, self.column))?;
         context.ui.note(format!("Dropped column {} of table {}; 'dsv undo' brings it back", self.column, self.table));
         Ok(())
     }
@@ -129,7 +132,7 @@ struct Rename {
 
 impl Rename {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.repo()?.rename_column(&self.table, &self.column, &self.new)?;
+        context.repo()?.rename_column(&self.table, &self.column, &self.new, &format!("column rename {} {} {}", self.table, self.column, self.new))?;
         context.ui.note(format!("Renamed column {} of table {} to {}", self.column, self.table, self.new));
         Ok(())
     }
@@ -166,8 +169,14 @@ impl Retype {
     fn run(self, context: &Context) -> Result<(), CliError> {
         let ty = column_type(&self.r#type)?;
         let repo = context.working_repo()?;
-        let values = self.r#as.as_ref().map(|sql| sql::values(&repo, &self.table, sql, &ty)).transpose()?;
-        repo.retype_column(&self.table, &self.column, &ty, values)?;
+        let command = format!("column retype {} {} {ty}", self.table, self.column);
+        match &self.r#as {
+            None => repo.retype_column(&self.table, &self.column, ty.clone(), &command)?,
+            Some(sql) => {
+                let values = sql::values(&repo, &self.table, sql, &ty)?;
+                repo.edit_table(&self.table, &command, |table| Ok::<_, CliError>(table.refill_column(repo.objects(), &self.column, ty.clone(), values)?))?;
+            }
+        }
         context.ui.note(format!("Column {} of table {} is {ty} now", self.column, self.table));
         Ok(())
     }

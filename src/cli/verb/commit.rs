@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::describe;
+use crate::cli::error::CliError;
 use crate::cli::refs::head_text;
 use crate::history::short;
 use crate::repo::{CommitOptions, Identity};

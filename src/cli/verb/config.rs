@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::repo::{Config as Settings, Repo, RepoError, Scope, Setting};
+use crate::repo::{Config as Settings, Environment, Repo, RepoError, Scope, Setting};
 
 /// Read or change settings
 ///
@@ -41,9 +41,9 @@ pub struct Config {
 impl Config {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         // The user's settings can be read and set anywhere.
-        let (settings, inside) = match Repo::discover(context.dir(), context.environment()) {
+        let (settings, inside) = match Repo::open(context.dir()) {
             Ok(repo) => (repo.config(), true),
-            Err(RepoError::NoRepository(_)) => (Settings::new(None, &context.environment()), false),
+            Err(RepoError::NoRepository(_)) => (Settings::new(None, &Environment::system()), false),
             Err(error) => return Err(error.into()),
         };
         let scope = if self.global { Scope::User } else { Scope::Repository };

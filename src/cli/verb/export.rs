@@ -1,10 +1,10 @@
 //! `dsv export`.
 
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::base::progress::Unit;
 use crate::cli::answer;
 use crate::cli::args;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
 use crate::cli::look::Look;
 use crate::cli::sql;
 use crate::cli::ui::format;

@@ -1,9 +1,9 @@
 //! `dsv head`.
 
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::answer::{self, Form};
 use crate::cli::args;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
 use crate::cli::look::Look;
 use crate::cli::ui::format;
 use crate::repo::Repo;

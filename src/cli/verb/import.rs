@@ -4,9 +4,9 @@ use std::io::Write;
 
 use serde_json::json;
 
+use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::args;
 use crate::cli::ui::format;
 use crate::format::Type;
 use crate::repo::files::{self, OnError, ReadOptions};
@@ -157,7 +157,8 @@ fn schema(context: &Context, text: &str) -> Result<Vec<(String, Type)>, CliError
         return args::types("--schema", &[text.to_owned()]);
     }
     let lines = std::fs::read_to_string(&path).map_err(|e| CliError::fault(format!("{}: {e}", path.display())))?;
-    let columns: Vec<String> = lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| l.trim_end_matches(',').to_owned()).collect();
+    let columns: Vec<String> =
+        lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| l.trim_end_matches(',').to_owned()).collect();
     args::types("--schema", &columns)
 }
 

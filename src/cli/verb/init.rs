@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::repo::{FOLDER, Repo};
 
 /// Create an empty repository
 ///
@@ -28,6 +29,13 @@ pub struct Init {
 
 impl Init {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("init")
+        let dir = match &self.dir {
+            Some(dir) => context.path(dir),
+            None => context.dir().to_owned(),
+        };
+        let repo = Repo::init(&dir, &self.initial_branch)?;
+        let place = repo.dir().map_or_else(|| dir.join(FOLDER), std::path::Path::to_owned);
+        context.ui.note(format!("Empty repository in {}, on branch {}", place.display(), self.initial_branch));
+        Ok(())
     }
 }

@@ -57,7 +57,8 @@ impl Log {
             Some((table, columns)) => (vec![table.clone()], columns.to_vec()),
             None => (Vec::new(), Vec::new()),
         };
-        let options = LogOptions { ranges: self.revisions, all: self.all, limit: self.max_count, topological: self.graph, tables, columns, first_parent: false };
+        let options =
+            LogOptions { ranges: self.revisions, all: self.all, limit: self.max_count, topological: self.graph, tables, columns, first_parent: false };
         let entries = repo.log(&options)?;
         let mut out = context.ui.page();
         let paint = context.ui.paint;

@@ -12,7 +12,7 @@ use crate::history::name_of;
 /// List what changed the repository, newest first
 ///
 /// With --json, a line for each operation: {"operation", "parent", "user", "time", "command", "changed",
-"takes_back"}.
+/// "takes_back"}.
 ///
 /// Examples:
 ///

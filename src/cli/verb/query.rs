@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::answer::{self, Form};
 use crate::cli::args;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
 use crate::cli::sql::{self, Question};
 use crate::cli::ui::{format, rows};
 use crate::repo::files::{FileFormat, Target, WriteOptions};

@@ -1,8 +1,8 @@
 //! `dsv reset`.
 
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::describe::subject;
+use crate::cli::error::CliError;
 use crate::repo::ResetMode;
 
 /// Move the branch to another commit

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::answer::{self, Form};
 use crate::cli::args;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
 use crate::cli::look::Look;
 use crate::cli::ui::format;
 use crate::repo::files::FileFormat;

@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::describe;
+use crate::cli::error::CliError;
 use crate::cli::look::Look;
 use crate::cli::refs::labels;
 use crate::cli::ui::format;

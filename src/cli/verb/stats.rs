@@ -63,7 +63,13 @@ impl Stats {
             return Ok(out.finish()?);
         }
         let ui = &context.ui;
-        writeln!(out, "{}: {}, {}", ui.paint.heading(format::one_line(&look.table)), format::plural(rows, "row"), format::plural(columns.len() as u64, "column"))?;
+        writeln!(
+            out,
+            "{}: {}, {}",
+            ui.paint.heading(format::one_line(&look.table)),
+            format::plural(rows, "row"),
+            format::plural(columns.len() as u64, "column")
+        )?;
         for column in &columns {
             writeln!(out)?;
             draw(ui, &mut out, column)?;

@@ -62,8 +62,8 @@ impl List {
         let repo = context.repo()?;
         let mut out = context.ui.page();
         let mut rows = Vec::new();
-        for (name, table) in repo.tables(self.at.as_deref())? {
-            let count = table.rows(repo.objects())?;
+        for table in repo.tables(self.at.as_deref())? {
+            let (name, count) = (table.name, table.rows);
             let key: Vec<String> = table.schema.key_indices().iter().filter_map(|i| table.schema.columns.get(*i)).map(|c| c.name.clone()).collect();
             if context.ui.json {
                 writeln!(out, "{}", json!({"table": name, "rows": count, "columns": table.schema.columns.len(), "key": key}))?;
@@ -107,7 +107,7 @@ impl Create {
     fn run(self, context: &Context) -> Result<(), CliError> {
         let columns = args::types("COLUMN=TYPE", &self.columns)?;
         let key = args::names("--key", &self.key)?;
-        context.repo()?.create_table(&self.table, &columns, &key)?;
+        context.repo()?.create_table(&self.table, &columns, &key, &format!("table create {}", self.table))?;
         context.ui.note(format!("Created table {}: {}", self.table, format::plural(columns.len() as u64, "column")));
         Ok(())
     }
@@ -130,7 +130,7 @@ struct Drop {
 
 impl Drop {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.repo()?.drop_table(&self.table)?;
+        context.repo()?.drop_table(&self.table, &format!("table drop {}", self.table))?;
         context.ui.note(format!("Dropped table {}; 'dsv undo' brings it back", self.table));
         Ok(())
     }
@@ -156,7 +156,7 @@ struct Rename {
 
 impl Rename {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.repo()?.rename_table(&self.table, &self.new)?;
+        context.repo()?.rename_table(&self.table, &self.new, &format!("table rename {} {}", self.table, self.new))?;
         context.ui.note(format!("Renamed table {} to {}", self.table, self.new));
         Ok(())
     }
