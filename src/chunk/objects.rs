@@ -283,6 +283,15 @@ impl Objects {
         Ok(id)
     }
 
+    /// Notes that an object is relied upon as if it had been written: if it has left the catalogue when all is flushed, it is written anew.
+    pub fn keep(&self, id: ObjectId) -> Result<(), ChunkError> {
+        if self.locate(id, usize::MAX)?.is_none() {
+            self.pending().reused.insert(id);
+            self.unpublished.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
     /// The ids of objects of a kind, from `first` to `last`, that stand in no finished pack yet.
     pub(super) fn written_between(&self, kind: Kind, first: ObjectId, last: ObjectId) -> Vec<ObjectId> {
         let pending = self.pending();

@@ -6,6 +6,7 @@ pub mod lanes;
 mod ledger;
 pub mod log;
 mod objects;
+pub mod reach;
 pub mod resolve;
 pub mod revision;
 pub mod state;

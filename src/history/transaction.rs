@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::log::OperationLog;
+use super::reach;
 use super::{HistoryError, Objects, State, load_operation, store_operation};
 use crate::base::OperationId;
 use crate::chunk::nonce;
@@ -128,6 +129,11 @@ impl Transaction {
                 Some(base) => base.state.clone(),
                 None => State::empty(objects.clone())?,
             };
+            if base.as_ref().map(|base| base.mark.generation) != self.base.as_ref().map(|base| base.mark.generation) {
+                // Garbage was collected since these values were found, perhaps with what they reach.
+                let values = self.changes.iter().filter_map(|(key, (_, after))| Some((key.as_str(), after.as_deref()?)));
+                reach::keep(objects, values)?;
+            }
             let mut updates = BTreeMap::new();
             for (key, (before, after)) in &self.changes {
                 let current = state.get(key)?;

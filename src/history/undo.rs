@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::log::{OperationLog, around};
-use super::{HistoryError, Objects, Transaction, View, load_operation};
+use super::{ChunkError, HistoryError, Objects, Transaction, View, load_operation};
 use crate::base::OperationId;
 use crate::format::operation::Operation;
 
@@ -47,14 +47,19 @@ pub fn next_redo(objects: &Arc<Objects>, view: &View) -> Result<(OperationId, Op
     Err(HistoryError::NothingToRedo)
 }
 
-/// True where that operation is an undo: it takes back one that is none.
+/// True where that operation is an undo: it takes back one that is none. One that has been collected is taken for none.
 fn is_undo(objects: &Objects, mut id: OperationId) -> Result<bool, HistoryError> {
     let mut undo = false;
-    while let Some(reverted) = load_operation(objects, id)?.reverts {
-        undo = !undo;
-        id = reverted;
+    loop {
+        match load_operation(objects, id) {
+            Ok(Operation { reverts: Some(reverted), .. }) => {
+                undo = !undo;
+                id = reverted;
+            }
+            Ok(_) | Err(HistoryError::Objects(ChunkError::Missing { .. })) => return Ok(undo),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(undo)
 }
 
 /// The transaction that gives every key which the operation changed the value that it had before. Fails with

@@ -54,7 +54,8 @@ impl Repo {
         let (id, undo) = next_redo(&self.objects, &view)?;
         let transaction = take_back(&self.objects, &view, id, &undo)?;
         let Some(redone) = undo.reverts else { return Err(crate::history::HistoryError::NothingToRedo.into()) };
-        let operation = crate::history::load_operation(&self.objects, redone)?;
+        // What it was called may have been collected.
+        let operation = crate::history::load_operation(&self.objects, redone).unwrap_or(undo);
         self.publish(transaction, format!("redo {redone:.8} ({})", operation.command))?;
         self.info(redone, operation)
     }

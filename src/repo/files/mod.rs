@@ -7,7 +7,6 @@
 //! ```
 
 mod ahead;
-mod arrow;
 mod attach;
 mod base64;
 mod build;
@@ -17,6 +16,7 @@ mod csv;
 mod error;
 mod guard;
 mod images;
+mod ipc;
 mod json;
 pub mod media;
 mod npy;
@@ -36,7 +36,7 @@ pub mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::arrow::array::RecordBatch;
+use arrow::array::RecordBatch;
 
 pub use error::{FileError, Place};
 pub use media::{Check, Media, MediaKind};

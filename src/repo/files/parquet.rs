@@ -26,6 +26,10 @@ impl Parquet {
         let file = source.seekable()?;
         let metadata = guarded(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()));
         let metadata = metadata.map_err(|panic| source.bad(Place::File, panic))?.map_err(|e| refusal(&source, Place::File, e))?;
+        // With the footer in the clear, the columns may still not be.
+        if metadata.metadata().row_groups().iter().any(|group| group.columns().iter().any(|column| column.crypto_metadata().is_some())) {
+            return Err(encrypted(&source, Place::File));
+        }
         Ok(Parquet { source, metadata })
     }
 
@@ -43,11 +47,15 @@ impl Parquet {
     }
 }
 
+fn encrypted(source: &Source, place: Place) -> FileError {
+    source.bad(place, "the Parquet file is encrypted").with_hint("write it again without encryption: dsv keeps no keys")
+}
+
 fn refusal(source: &Source, place: Place, error: ParquetError) -> FileError {
     let text = error.to_string();
     let refused = source.bad(place, format!("is not a Parquet file that can be read: {text}"));
     if text.contains("decrypt") || text.contains("encrypt") {
-        return source.bad(place, "the Parquet file is encrypted").with_hint("write it again without encryption: dsv keeps no keys");
+        return encrypted(source, place);
     }
     if text.contains("EOF") || text.contains("Corrupt footer") || text.contains("Invalid Parquet file") || text.contains("smaller than") {
         return refused.with_hint("is it cut short? fetch or write it again");

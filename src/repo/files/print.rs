@@ -53,6 +53,23 @@ fn is_bare(plain: &DataType) -> bool {
     plain.is_numeric() || *plain == DataType::Boolean
 }
 
+/// Appends the integer that `unscaled` is, divided by 10^scale.
+fn decimal(unscaled: &str, scale: i8, out: &mut String) {
+    let (sign, digits) = unscaled.strip_prefix('-').map_or(("", unscaled), |digits| ("-", digits));
+    out.push_str(sign);
+    let places = usize::from(scale.unsigned_abs());
+    if digits == "0" && scale <= 0 {
+        out.push('0');
+    } else if scale <= 0 {
+        out.push_str(digits);
+        out.extend(std::iter::repeat_n('0', places));
+    } else {
+        let padded = format!("{digits:0>width$}", width = places + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - places);
+        let _ = write!(out, "{whole}.{fraction}");
+    }
+}
+
 /// Appends the text of a scalar.
 fn scalar(plain: &DataType, array: &dyn Array, row: usize, out: &mut String) -> Result<(), Unprintable> {
     use TimeUnit::*;
@@ -82,12 +99,12 @@ fn scalar(plain: &DataType, array: &dyn Array, row: usize, out: &mut String) -> 
         DataType::Float16 => debug!(value::<Float16Type>(array, row)?.to_f32()),
         DataType::Float32 => debug!(value::<Float32Type>(array, row)?),
         DataType::Float64 => debug!(value::<Float64Type>(array, row)?),
-        DataType::Decimal128(p, s) => {
-            out.push_str(&Decimal128Type::format_decimal(value::<Decimal128Type>(array, row)?, *p, *s));
+        DataType::Decimal128(_, s) => {
+            decimal(&value::<Decimal128Type>(array, row)?.to_string(), *s, out);
             Ok(())
         }
-        DataType::Decimal256(p, s) => {
-            out.push_str(&Decimal256Type::format_decimal(value::<Decimal256Type>(array, row)?, *p, *s));
+        DataType::Decimal256(_, s) => {
+            decimal(&value::<Decimal256Type>(array, row)?.to_string(), *s, out);
             Ok(())
         }
         DataType::Date32 => {

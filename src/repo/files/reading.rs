@@ -86,7 +86,7 @@ fn reader(source: Arc<Source>, options: &ReadOptions) -> Result<Box<dyn Reader>,
         FileFormat::Csv | FileFormat::Tsv => Box::new(Csv::open(source, options)?),
         FileFormat::Json | FileFormat::JsonLines => Box::new(Json::open(source)),
         FileFormat::Parquet => Box::new(super::parquet::Parquet::open(source)?),
-        FileFormat::Arrow => Box::new(super::arrow::Arrow::open(source)?),
+        FileFormat::Arrow => Box::new(super::ipc::Arrow::open(source)?),
         FileFormat::Npy => Box::new(super::npy::Npy::open(source, options)?),
         FileFormat::Images => Box::new(super::images::Images::open(source)?),
         FileFormat::WebDataset => Box::new(super::webdataset::WebDataset::open(source)),
@@ -103,7 +103,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn add(&mut self, source: &Source, found: Found, first: bool) -> Result<(), FileError> {
+    fn add(&mut self, source: &Source, found: Found, first: bool, said: &dyn Fn(&str) -> bool) -> Result<(), FileError> {
         let missing = |what: &str, file: &str, has: &str| {
             FileError::bad(file, Place::File, format!("has no column '{what}', which {has} has")).with_hint("files of one import have the same columns")
         };
@@ -129,6 +129,8 @@ impl Columns {
                     self.from.insert(name.clone(), source.name.clone());
                     self.guesses.insert(name, guess);
                 }
+                // Each file is read as what was said.
+                Some(_) if said(&name) => {}
                 Some(known) => {
                     let merged = match (&mut *known, &guess) {
                         (Guess::Texts(a), Guess::Texts(b)) => {
@@ -230,7 +232,7 @@ impl Files {
         progress.start("inferring types", Some(total), Unit::Bytes);
         let mut outcome = Ok(());
         for (i, (source, reader)) in readers.iter().enumerate() {
-            outcome = reader.find(options, &said, progress).and_then(|found| columns.add(source, found, i == 0));
+            outcome = reader.find(options, &said, progress).and_then(|found| columns.add(source, found, i == 0, &said));
             if outcome.is_err() {
                 break;
             }

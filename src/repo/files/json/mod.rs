@@ -6,8 +6,6 @@
 pub(super) mod node;
 mod scan;
 pub(super) mod shape;
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

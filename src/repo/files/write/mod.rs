@@ -9,9 +9,9 @@
 //! | CSV | the same; a null and an empty text in a table of one column |
 //! | npy, images, WebDataset | all that is not in their columns |
 
-mod arrow;
 mod csv;
 mod images;
+mod ipc;
 mod json;
 mod npy;
 mod parquet;
@@ -22,7 +22,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 
 use super::conform::conform;
 use super::error::{FileError, Place};
@@ -150,7 +150,7 @@ fn open(target: Target, name: &str, format: FileFormat, columns: &[(String, Type
         FileFormat::JsonLines => Box::new(json::Json::open(output, columns, true)),
         FileFormat::Json => Box::new(json::Json::open(output, columns, false)),
         FileFormat::Parquet => Box::new(parquet::Parquet::open(output, columns)?),
-        FileFormat::Arrow => Box::new(arrow::Arrow::open(output, columns)?),
+        FileFormat::Arrow => Box::new(ipc::Arrow::open(output, columns)?),
         FileFormat::Npy => Box::new(npy::Npy::open(output, columns)?),
         FileFormat::WebDataset | FileFormat::Images => Box::new(webdataset::WebDataset::open(output, columns)?),
     })

@@ -61,12 +61,13 @@ fn refused(name: &str, error: ::parquet::errors::ParquetError) -> FileError {
     }
 }
 
+/// Parquet has no structs without fields, and no decimals of a negative scale.
 fn fits(ty: &Type) -> bool {
     match ty {
         Type::Struct(fields) => !fields.is_empty() && fields.iter().all(|(_, ty)| fits(ty)),
         Type::List(item) => fits(item),
         Type::Map(key, value) => fits(key) && fits(value),
-        Type::Plain(DataType::Null) => false,
+        Type::Plain(DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)) => *scale >= 0,
         _ => true,
     }
 }

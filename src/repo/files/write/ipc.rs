@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use ::arrow::datatypes::{Schema, SchemaRef};
-use ::arrow::error::ArrowError;
-use ::arrow::ipc::writer::FileWriter;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::writer::FileWriter;
 
 use super::super::error::{FileError, Place};
 use super::target::Output;

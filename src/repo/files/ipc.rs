@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use ::arrow::array::RecordBatch;
-use ::arrow::buffer::Buffer;
-use ::arrow::datatypes::SchemaRef;
-use ::arrow::error::ArrowError;
-use ::arrow::ipc::reader::{FileReader, StreamDecoder};
-use ::arrow::ipc::root_as_footer;
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::{FileReader, StreamDecoder};
+use arrow::ipc::root_as_footer;
 
 use super::ReadOptions;
 use super::error::{FileError, Place};
