@@ -123,4 +123,6 @@ pub enum ChunkError {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 pub(crate) mod tests;
