@@ -14,6 +14,7 @@ mod import;
 mod log;
 mod open;
 mod operations;
+pub mod profile;
 mod reset;
 mod restore;
 mod status;
