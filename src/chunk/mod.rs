@@ -15,6 +15,7 @@ mod encode;
 mod large;
 mod objects;
 mod open_pack;
+mod prefix;
 mod read;
 pub mod sweep;
 pub mod verify;
@@ -26,7 +27,7 @@ use crate::store::StoreError;
 
 pub use crate::format::node::ChunkRef;
 pub use boundary::ChunkLimits;
-pub use catalogue::publish;
+pub use catalogue::{publish, read_chain};
 pub use large::write_large;
 pub use objects::{Objects, Written, nonce};
 pub use read::{BlockInfo, ChunkInfo};
@@ -121,5 +122,7 @@ pub enum ChunkError {
     Source(std::io::Error),
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::ArrayRef;
@@ -122,7 +122,6 @@ pub struct Objects {
     pub(super) blocks: Cache<(ChunkId, u32), ArrayRef>,
     pending: Mutex<Pending>,
     compressors: Mutex<Vec<Compressor>>,
-    unpublished: AtomicBool,
 }
 
 impl std::fmt::Debug for Objects {
@@ -141,7 +140,6 @@ impl Objects {
             blocks: Cache::new(limits.block_cache_bytes),
             pending: Mutex::default(),
             compressors: Mutex::default(),
-            unpublished: AtomicBool::new(false),
             store,
             limits,
         }
@@ -162,15 +160,16 @@ impl Objects {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over the catalogue of `head`. Objects of packs that leave it stay readable here while their files last.
+    /// Takes over the catalogue of `head`. Objects of packs that leave it stay readable here while their files last. If it is the first head
+    /// that lists all packs flushed, what was written counts as published.
     pub fn refresh(&self, head: &Head) {
+        let waited = !self.catalogue.unpublished().is_empty();
         self.catalogue.refresh(head);
-        if self.unpublished.load(Ordering::Acquire) && self.catalogue.unpublished().is_empty() {
+        if waited && self.catalogue.unpublished().is_empty() {
             let pending = &mut *self.pending();
             if pending.places.is_empty() {
                 pending.reused.clear();
                 pending.written = Written::default();
-                self.unpublished.store(false, Ordering::Release);
             }
         }
     }
@@ -283,6 +282,21 @@ impl Objects {
         Ok(id)
     }
 
+    /// Notes that an object is relied upon as if it had been written: if it has left the catalogue when all is flushed, it is written anew.
+    pub fn keep(&self, id: ObjectId) -> Result<(), ChunkError> {
+        if self.locate(id, usize::MAX)?.is_none() {
+            self.pending().reused.insert(id);
+        }
+        Ok(())
+    }
+
+    /// The ids of objects of a kind, from `first` to `last`, that stand in no finished pack yet.
+    pub(super) fn written_between(&self, kind: Kind, first: ObjectId, last: ObjectId) -> Vec<ObjectId> {
+        let pending = self.pending();
+        let within = |(id, (_, entry)): (&ObjectId, &(Arc<OpenPack>, IndexEntry))| (entry.kind == kind && (first..=last).contains(id)).then_some(*id);
+        pending.places.iter().filter_map(within).collect()
+    }
+
     /// True if the object is there.
     pub fn contains(&self, id: impl Into<ObjectId>) -> Result<bool, ChunkError> {
         Ok(self.locate(id.into(), usize::MAX)?.is_some())
@@ -295,7 +309,6 @@ impl Objects {
             Some(Place::Open(..)) => Ok(true),
             Some(Place::Pack(_)) => {
                 self.pending().reused.insert(id);
-                self.unpublished.store(true, Ordering::Release);
                 Ok(true)
             }
         }
@@ -303,7 +316,6 @@ impl Objects {
 
     fn enter(&self, pack: &Arc<OpenPack>, entry: IndexEntry, count: impl FnOnce(&mut Written)) {
         let pending = &mut *self.pending();
-        self.unpublished.store(true, Ordering::Release);
         if pending.places.insert(entry.id, (pack.clone(), entry)).is_none() {
             pending.written.objects += 1;
             count(&mut pending.written);
@@ -348,7 +360,6 @@ impl Objects {
     }
 
     pub(super) fn add_unpublished(&self, file: Arc<PackFile>) {
-        self.unpublished.store(true, Ordering::Release);
         self.catalogue.add_unpublished(file);
     }
 

@@ -1,3 +1,177 @@
-//! Floor placeholder.
+//! Floor 5: the Repo handle, and one file for each operation on it. Knows no terminal and no SQL.
 
+mod branch;
+mod changes;
+mod commit;
+mod config;
+mod environment;
+mod error;
+mod export;
 pub mod files;
+mod gc;
+mod identity;
+mod import;
+mod log;
+mod open;
+mod operations;
+pub mod profile;
+mod reset;
+mod restore;
+mod status;
+mod switch;
+mod tables;
+mod tag;
+mod verify;
+mod working;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::{CommitId, NoProgress, Progress};
+use crate::chunk::Objects;
+use crate::format::commit::Commit;
+use crate::format::operation::HeadRef;
+use crate::format::snapshot::Snapshot;
+use crate::history::{Graph, HistoryError, Ledger, Range, Resolver, Selection, Stamp, Transaction, View, load_snapshot};
+
+pub use branch::BranchInfo;
+pub use changes::{Change, NameChange};
+pub use commit::{CommitOptions, Committed};
+pub use config::{Config, Scope, Setting};
+pub use environment::Environment;
+pub use error::{ErrorKind, RepoError};
+pub use gc::{Collected, GcOptions};
+pub use identity::Identity;
+pub use import::{ImportMode, ImportOptions, Imported};
+pub use log::{LogEntry, LogOptions, RefKind, RefLabel, Shown};
+pub use open::{FOLDER, OpenOptions};
+pub use operations::OperationInfo;
+pub use reset::ResetMode;
+pub use status::Status;
+pub use switch::{SwitchOptions, Switched};
+pub use tables::{TableInfo, cell_of_text};
+pub use tag::TagInfo;
+pub use verify::{Fault, Verification, by_harm};
+pub use working::WorkingState;
+
+/// A repository: what all verbs work on.
+///
+/// Reads look at the newest state each time, and take no lock. A handle serves one write at a time; another writer opens its own.
+pub struct Repo {
+    dir: Option<PathBuf>,
+    objects: Arc<Objects>,
+    ledger: Arc<dyn Ledger>,
+    graph: Graph,
+    environment: Environment,
+    progress: Arc<dyn Progress>,
+}
+
+impl fmt::Debug for Repo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repo").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl Repo {
+    fn assemble(dir: Option<PathBuf>, objects: Arc<Objects>, ledger: Arc<dyn Ledger>, environment: Environment) -> Repo {
+        Repo { dir, graph: Graph::new(objects.clone()), objects, ledger, environment, progress: Arc::new(NoProgress) }
+    }
+
+    /// Publishes the first operation: `HEAD` on a branch without a commit.
+    fn make(&self, branch: &str) -> Result<(), RepoError> {
+        crate::base::name::check_ref("branch", branch)?;
+        let mut first = Transaction::new(None);
+        first.set(crate::history::state::HEAD, Some(HeadRef::Branch(branch.to_owned()).encode()))?;
+        self.publish(first, "init")?;
+        Ok(())
+    }
+
+    /// Tells long work's steps to `progress` from now on, and asks it whether to stop.
+    pub fn set_progress(&mut self, progress: Arc<dyn Progress>) {
+        self.progress = progress;
+    }
+
+    /// Where long work tells its steps.
+    pub fn progress(&self) -> &Arc<dyn Progress> {
+        &self.progress
+    }
+
+    /// All objects.
+    pub fn objects(&self) -> &Arc<Objects> {
+        &self.objects
+    }
+
+    /// The commits and how they follow each other.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The clock and the variables that it was opened with.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The newest state.
+    pub fn view(&self) -> Result<View, RepoError> {
+        match View::newest(&self.objects, &*self.ledger)? {
+            Some(view) => Ok(view),
+            None => Err(RepoError::NoRepository(self.dir.clone().unwrap_or_default())),
+        }
+    }
+
+    /// The commit that a revision names.
+    pub fn resolve(&self, revision: &str) -> Result<CommitId, RepoError> {
+        self.resolve_in(&self.view()?, revision)
+    }
+
+    fn resolve_in(&self, view: &View, revision: &str) -> Result<CommitId, RepoError> {
+        Ok(self.resolver(view).text(revision)?)
+    }
+
+    fn resolver<'a>(&'a self, view: &'a View) -> Resolver<'a> {
+        Resolver { objects: &self.objects, view, graph: &self.graph, now_millis: self.environment.now_millis() }
+    }
+
+    /// The commits that ranges such as `v1.0..main` name together; `HEAD`'s where there are none.
+    pub fn resolve_ranges(&self, ranges: &[String]) -> Result<Selection, RepoError> {
+        let ranges = ranges.iter().map(|range| range.parse()).collect::<Result<Vec<Range>, _>>().map_err(HistoryError::from)?;
+        Ok(self.resolver(&self.view()?).ranges(&ranges)?)
+    }
+
+    /// A commit.
+    pub fn commit_of(&self, id: CommitId) -> Result<Arc<Commit>, RepoError> {
+        Ok(self.graph.commit(id)?)
+    }
+
+    /// The tables and views of a commit.
+    pub fn snapshot_of(&self, commit: CommitId) -> Result<Snapshot, RepoError> {
+        Ok(load_snapshot(&self.objects, self.graph.commit(commit)?.snapshot)?)
+    }
+
+    /// The tables and views of a revision.
+    pub fn snapshot_at(&self, revision: &str) -> Result<Snapshot, RepoError> {
+        self.snapshot_of(self.resolve(revision)?)
+    }
+
+    fn publish(&self, transaction: Transaction, command: impl Into<String>) -> Result<View, RepoError> {
+        let (user, machine) = self.environment.login();
+        let stamp = Stamp { user: format!("{user}@{machine}"), millis: self.environment.now_millis(), command: command.into() };
+        let published = transaction.publish(&self.objects, &*self.ledger, &stamp);
+        // What was written is of no use, unless the change may have been made after all.
+        if let Err(error) = &published
+            && !matches!(error, HistoryError::Unsettled(_))
+        {
+            self.drop_written();
+        }
+        Ok(published?)
+    }
+
+    /// Drops what was written and not published. Where its files cannot be deleted they are left to gc: the error that led here counts.
+    fn drop_written(&self) {
+        let _ = self.objects.discard();
+    }
+}
+
+#[cfg(test)]
+mod tests;

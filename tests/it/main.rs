@@ -1,1 +1,7 @@
 //! The one integration binary: many modules, linked once.
+
+#[path = "../../fixtures/scenes.rs"]
+mod scenes;
+
+mod drawn;
+mod walls;

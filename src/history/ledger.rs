@@ -1,0 +1,95 @@
+//! The ledger of a store: its head pointer.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{HistoryError, Ledger, Mark, Objects};
+use crate::base::{OperationId, PackId};
+use crate::chunk;
+use crate::chunk::sweep::plan_fold;
+use crate::format::head::{Head, pack_path};
+
+/// The head pointer of the store in which the objects are kept. Keeps their catalogue as new as the head that was read or written last.
+#[derive(Debug)]
+pub struct StoreLedger {
+    objects: Arc<Objects>,
+    /// The head whose catalogue the objects have.
+    seen: Mutex<Vec<u8>>,
+}
+
+impl StoreLedger {
+    /// The ledger of the store of these objects.
+    pub fn new(objects: Arc<Objects>) -> Self {
+        StoreLedger { objects, seen: Mutex::default() }
+    }
+
+    fn see(&self, head: &Head, bytes: &[u8]) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen != bytes {
+            self.objects.refresh(head);
+            *seen = bytes.to_vec();
+        }
+    }
+}
+
+impl Ledger for StoreLedger {
+    fn newest(&self) -> Result<Option<Mark>, HistoryError> {
+        let Some(bytes) = self.objects.store().read_head()? else { return Ok(None) };
+        let head = Head::decode(&bytes).map_err(HistoryError::Head)?;
+        self.see(&head, &bytes);
+        Ok(Some(Mark { operation: head.operation, generation: head.generation, token: bytes }))
+    }
+
+    fn swap(&self, from: Option<&Mark>, to: OperationId) -> Result<bool, HistoryError> {
+        let mut head = match from {
+            Some(mark) => Head::decode(&mark.token).map_err(HistoryError::Head)?,
+            None => Head { operation: to, generation: 0, packs: Vec::new(), older: None, condemned: Vec::new() },
+        };
+        head.operation = to;
+        let swapped = self.swap_packs(from.map(|mark| mark.token.as_slice()), &mut head, &HashSet::new())?;
+        if swapped {
+            self.fold(&head);
+        }
+        Ok(swapped)
+    }
+}
+
+impl StoreLedger {
+    /// Flushes what was written and publishes it in `head`, from which `remove` leaves; true if the head pointer was `from` until then.
+    pub fn swap_packs(&self, from: Option<&[u8]>, head: &mut Head, remove: &HashSet<PackId>) -> Result<bool, HistoryError> {
+        let packs = self.objects.flush()?;
+        // Garbage collection takes a pack that lay about for a long time for one that a dead writer left.
+        if packs.iter().any(|pack| head.condemned.iter().any(|(id, _)| *id == pack.id)) {
+            return Err(HistoryError::Collected);
+        }
+        let store = self.objects.store();
+        (head.packs, head.older) = chunk::publish(store.as_ref(), head, &packs, remove)?;
+        let bytes = head.encode();
+        let swapped = store.swap_head(from, &bytes)?;
+        if swapped {
+            self.see(head, &bytes);
+        }
+        Ok(swapped)
+    }
+
+    /// Folds small packs into one where that is due. What `head` publishes is done: a fold that fails, or meets another writer, is left for
+    /// the next operation.
+    fn fold(&self, head: &Head) {
+        let packs = plan_fold(&head.packs, self.objects.limits());
+        if packs.is_empty() {
+            return;
+        }
+        let Ok(folded) = self.objects.fold(&packs) else {
+            let _ = self.objects.discard();
+            return;
+        };
+        let removed: HashSet<PackId> = folded.removed.into_iter().collect();
+        match self.swap_packs(Some(&head.encode()), &mut head.clone(), &removed) {
+            // Who still has the old catalogue reads the new one when he misses a file.
+            Ok(true) => removed.into_iter().for_each(|pack| drop(self.objects.store().delete(&pack_path(pack)))),
+            Ok(false) => drop(self.objects.discard()),
+            // Whether the head was swapped is not known: what was written stays, to be collected if it was not.
+            Err(_) => {}
+        }
+    }
+}

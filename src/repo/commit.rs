@@ -1,0 +1,108 @@
+//! `commit`: the working state becomes a commit.
+
+use std::collections::BTreeMap;
+
+use super::changes::{self, NameChange};
+use super::{Identity, Repo, RepoError};
+use crate::base::{CommitId, TableObjectId};
+use crate::format::commit::Commit;
+use crate::format::operation::HeadRef;
+use crate::format::snapshot::Snapshot;
+use crate::history::state::working_key;
+use crate::history::{HistoryError, Transaction, store_commit, store_snapshot};
+
+/// What a commit is made with.
+#[derive(Debug, Clone, Default)]
+pub struct CommitOptions {
+    /// Why. Needed, except with `amend`, which else keeps the message.
+    pub message: Option<String>,
+    /// Replace the last commit instead of following it.
+    pub amend: bool,
+    /// Commit although nothing differs.
+    pub allow_empty: bool,
+    /// Somebody else than [`Repo::identity`].
+    pub author: Option<Identity>,
+    /// Where the data came from.
+    pub source: BTreeMap<String, String>,
+}
+
+/// The commit that was made.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// Its id.
+    pub id: CommitId,
+    /// The commit.
+    pub commit: Commit,
+    /// What it was made on.
+    pub head: HeadRef,
+    /// The tables that differ from its first parent.
+    pub tables: Vec<NameChange<TableObjectId>>,
+    /// The views that differ from its first parent.
+    pub views: Vec<NameChange<String>>,
+    /// True where the author was guessed from the machine: worth a hint.
+    pub author_guessed: bool,
+}
+
+impl Repo {
+    /// Makes a commit of the working state. Fails with [`RepoError::NothingToCommit`] where nothing differs and neither `amend` nor
+    /// `allow_empty` is asked for.
+    pub fn commit(&self, options: &CommitOptions) -> Result<Committed, RepoError> {
+        let working = self.working()?;
+        working.check_current()?;
+        let replaced = match (options.amend, working.tip) {
+            (false, _) => None,
+            (true, Some(tip)) => Some(self.commit_of(tip)?),
+            (true, None) => return Err(RepoError::refused("there is no commit to amend yet")),
+        };
+        let parents = replaced.as_ref().map_or_else(|| working.tip.into_iter().collect(), |replaced| replaced.parents.clone());
+        if !working.dirty && replaced.is_none() && !options.allow_empty {
+            return Err(RepoError::NothingToCommit { commit: working.tip });
+        }
+        let kept = replaced.as_ref().map(|replaced| replaced.message.clone());
+        let message = options.message.clone().or(kept).unwrap_or_default().trim_end().to_owned();
+        if message.trim().is_empty() {
+            return Err(RepoError::refused_with("the commit message is empty", "say what changed and why with -m MESSAGE"));
+        }
+        let now = self.environment.now_millis();
+        let identity = match (&options.author, &replaced) {
+            (Some(author), _) => Some(author.clone()),
+            (None, Some(_)) => None,
+            (None, None) => Some(self.identity()?),
+        };
+        let author_guessed = identity.as_ref().is_some_and(|identity| identity.guessed);
+        let author = match (identity, &replaced) {
+            (Some(identity), None) => identity.sign(now, self.environment.offset_minutes(now)),
+            // Amending keeps the time of the change, and its author unless another is named.
+            (Some(identity), Some(replaced)) => identity.sign(replaced.author.millis, replaced.author.offset_minutes),
+            (None, Some(replaced)) => replaced.author.clone(),
+            (None, None) => return Err(RepoError::refused("a commit needs an author")),
+        };
+        let mut source = replaced.as_ref().map(|replaced| replaced.source.clone()).unwrap_or_default();
+        source.extend(options.source.clone());
+        let snapshot = store_snapshot(&self.objects, &working.snapshot)?;
+        let flags = replaced.as_ref().map_or(0, |replaced| replaced.flags);
+        let commit = Commit { snapshot, parents, author, committed_millis: now, message, source, flags };
+        let id = store_commit(&self.objects, &commit)?;
+
+        let mut transaction = Transaction::new(Some(working.view.clone()));
+        self.set_tip(&mut transaction, &working.head, id)?;
+        transaction.set(&working_key(&working.head), None)?;
+        let verb = if options.amend { "commit --amend" } else { "commit" };
+        self.publish(transaction, format!("{verb}: {}", commit.subject()))?;
+
+        let before = commit.parents.first().map_or_else(|| Ok(Snapshot::default()), |parent| self.snapshot_of(*parent))?;
+        let (tables, views) = (changes::tables(&before, &working.snapshot), changes::views(&before, &working.snapshot));
+        Ok(Committed { id, commit, head: working.head, tables, views, author_guessed })
+    }
+
+    /// The commit checked out, or an error that says that there is none yet.
+    pub(super) fn require_tip(&self, head: &HeadRef, tip: Option<CommitId>) -> Result<CommitId, RepoError> {
+        tip.ok_or_else(|| {
+            let name = match head {
+                HeadRef::Branch(name) => name.clone(),
+                HeadRef::Commit(id) => id.to_string(),
+            };
+            HistoryError::NoCommit(name).into()
+        })
+    }
+}

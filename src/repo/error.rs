@@ -1,0 +1,257 @@
+//! The error of this floor, with what a caller makes of it: whose fault it is, and what helps.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::base::name::BadName;
+use crate::base::{CommitId, ObjectId};
+use crate::chunk::ChunkError;
+use crate::format::FormatError;
+use crate::history::{HistoryError, short};
+use crate::store::StoreError;
+use crate::table::TableError;
+use crate::tree::TreeError;
+
+use super::files::FileError;
+
+/// Whose fault an error is. The command line exits with its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The question was understood, and the answer is no.
+    Answer = 1,
+    /// The operation was asked for wrongly: a name that does not exist, a value that does not fit.
+    Usage = 2,
+    /// The repository, its data, or the place where it is kept is at fault.
+    Fault = 3,
+}
+
+/// Why an operation on a repository failed. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum RepoError {
+    /// There is none.
+    #[error("{} is not in a dsv repository", .0.display())]
+    NoRepository(PathBuf),
+    /// There is one already.
+    #[error("{} is a dsv repository already", .0.display())]
+    Exists(PathBuf),
+    /// Nothing differs from the last commit.
+    #[error("nothing to commit: no table differs from {}", commit.map_or("an empty repository".to_owned(), |id| format!("commit {}", short(&id))))]
+    NothingToCommit {
+        /// The last commit.
+        commit: Option<CommitId>,
+    },
+    /// A table that does not exist.
+    #[error("there is no table '{name}'{}", at.as_ref().map(|at| format!(" in {at}")).unwrap_or_default())]
+    NoTable {
+        /// Its name.
+        name: String,
+        /// The revision that was searched; the working state where it is `None`.
+        at: Option<String>,
+        /// Names like it.
+        nearest: Vec<String>,
+    },
+    /// A branch that does not exist.
+    #[error("there is no branch '{name}'")]
+    NoBranch {
+        /// Its name.
+        name: String,
+        /// Names like it.
+        nearest: Vec<String>,
+        /// True if a tag or a commit goes by that name.
+        other: bool,
+    },
+    /// A tag that does not exist.
+    #[error("there is no tag '{name}'")]
+    NoTag {
+        /// Its name.
+        name: String,
+        /// Names like it.
+        nearest: Vec<String>,
+    },
+    /// A name that is taken.
+    #[error("{what} '{name}' exists already")]
+    Taken {
+        /// "branch", "tag", "table", ...
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A name that breaks the rules.
+    #[error(transparent)]
+    BadName(#[from] BadName),
+    /// The branch moved under its uncommitted changes.
+    #[error("branch '{branch}' has moved to commit {} since its uncommitted changes were made", short(tip))]
+    Outdated {
+        /// The branch.
+        branch: String,
+        /// Where it is now.
+        tip: CommitId,
+    },
+    /// The operation is refused as asked for.
+    #[error("{message}")]
+    Refused {
+        /// Why, in one line.
+        message: String,
+        /// What helps.
+        hint: Option<String>,
+    },
+    /// Settings that do not read.
+    #[error("{}: {why}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, in one line.
+        why: String,
+    },
+    /// A setting's name that is none.
+    #[error("'{0}' is not a setting: write it as section.name")]
+    BadSetting(String),
+    /// Objects are damaged or missing.
+    #[error("{faults} damaged or missing, of {objects} objects")]
+    Damaged {
+        /// How many.
+        faults: u64,
+        /// Of how many.
+        objects: u64,
+    },
+    /// The work was stopped.
+    #[error("interrupted")]
+    Interrupted,
+    /// History.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// A tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A table, or what was to go into it.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A file of another tool's.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The object store.
+    #[error(transparent)]
+    Objects(#[from] ChunkError),
+    /// An object that does not follow the format.
+    #[error("object {id:.12}: {source}")]
+    Format {
+        /// The object.
+        id: ObjectId,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// A file or folder.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+}
+
+impl RepoError {
+    /// A refusal in the caller's words.
+    pub fn refused(message: impl Into<String>) -> RepoError {
+        RepoError::Refused { message: message.into(), hint: None }
+    }
+
+    /// A refusal with a hint.
+    pub fn refused_with(message: impl Into<String>, hint: impl Into<String>) -> RepoError {
+        RepoError::Refused { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// An input or output error of a path.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> RepoError {
+        let path = path.into();
+        move |source| RepoError::Io { path, source }
+    }
+
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        use HistoryError as H;
+        match self {
+            RepoError::NothingToCommit { .. } => ErrorKind::Answer,
+            RepoError::History(H::NothingToUndo | H::NothingToRedo | H::MovedSince { .. }) => ErrorKind::Answer,
+            RepoError::NoRepository(_)
+            | RepoError::Exists(_)
+            | RepoError::NoTable { .. }
+            | RepoError::NoBranch { .. }
+            | RepoError::NoTag { .. }
+            | RepoError::Taken { .. }
+            | RepoError::BadName(_)
+            | RepoError::Outdated { .. }
+            | RepoError::Refused { .. }
+            | RepoError::BadSetting(_)
+            | RepoError::File(FileError::Usage { .. })
+            | RepoError::Table(
+                TableError::NoColumn { .. } | TableError::DuplicateColumn(_) | TableError::Schema(_) | TableError::Name(_) | TableError::Type(_),
+            ) => ErrorKind::Usage,
+            RepoError::History(
+                H::BadRevision(_)
+                | H::Unknown { .. }
+                | H::Ambiguous { .. }
+                | H::NoCommit(_)
+                | H::NoParent { .. }
+                | H::NoMessage(_)
+                | H::NotATime(_)
+                | H::LogTooShort { .. }
+                | H::UnknownOperation(_)
+                | H::AmbiguousOperation(_),
+            ) => ErrorKind::Usage,
+            _ => ErrorKind::Fault,
+        }
+    }
+
+    /// What to do about it, a line each.
+    pub fn hints(&self) -> Vec<String> {
+        let one = |text: &str| vec![text.to_owned()];
+        match self {
+            RepoError::NoRepository(_) => one("'dsv init' makes one here"),
+            RepoError::NoTable { nearest, .. } | RepoError::NoTag { nearest, .. } => did_you_mean(nearest),
+            RepoError::Table(TableError::NoColumn { near, .. }) => did_you_mean(near),
+            RepoError::File(error) => error.hint().map(str::to_owned).into_iter().collect(),
+            RepoError::NoBranch { name, other: true, .. } => vec![format!("'{name}' is a commit or a tag: look at it with 'dsv switch --detach {name}'")],
+            RepoError::NoBranch { name, nearest, .. } if nearest.is_empty() => vec![format!("'dsv switch -c {name}' makes it")],
+            RepoError::NoBranch { nearest, .. } => did_you_mean(nearest),
+            RepoError::Outdated { .. } => one("'dsv reset' puts the changes on top of where the branch is now; 'dsv reset --hard' drops them"),
+            RepoError::Refused { hint, .. } => hint.iter().cloned().collect(),
+            RepoError::History(HistoryError::Unknown { nearest, .. }) => did_you_mean(nearest),
+            RepoError::History(HistoryError::Moved { .. } | HistoryError::Contended(_)) => {
+                one("another dsv changed the repository meanwhile, and nothing was changed here: run the command again")
+            }
+            RepoError::History(HistoryError::MovedSince { .. }) => one("undo the later operations first; 'dsv operations' lists them"),
+            RepoError::History(HistoryError::UnknownOperation(_)) => one("'dsv operations' lists them"),
+            RepoError::History(HistoryError::NoCommit(_)) => one("make a first commit with 'dsv commit -m MESSAGE'"),
+            RepoError::History(HistoryError::Head(FormatError::Version { .. })) => one("a newer dsv made it: use that one"),
+            other => match other.store_error() {
+                Some(StoreError::ReadOnly { .. }) => one("nothing was changed; what only reads works here"),
+                Some(StoreError::Full { .. }) => one("nothing was changed; make room and run the command again"),
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    /// What the store said, where it is at fault.
+    pub fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            RepoError::History(HistoryError::Store(error) | HistoryError::Objects(ChunkError::Store(error))) => Some(error),
+            RepoError::Objects(ChunkError::Store(error)) | RepoError::Table(TableError::Chunk(ChunkError::Store(error))) => Some(error),
+            RepoError::Tree(TreeError::Store(error)) | RepoError::Table(TableError::Tree(TreeError::Store(error))) => {
+                match error.downcast_ref::<ChunkError>() {
+                    Some(ChunkError::Store(error)) => Some(error),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+fn did_you_mean(nearest: &[String]) -> Vec<String> {
+    match nearest {
+        [] => Vec::new(),
+        [most @ .., last] if !most.is_empty() => vec![format!("did you mean '{}' or '{last}'?", most.join("', '"))],
+        [last, ..] => vec![format!("did you mean '{last}'?")],
+    }
+}
