@@ -21,6 +21,7 @@ mod status;
 mod switch;
 mod tables;
 mod tag;
+mod touched;
 mod verify;
 mod working;
 
