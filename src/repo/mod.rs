@@ -20,6 +20,7 @@ mod status;
 mod switch;
 mod tables;
 mod tag;
+mod touched;
 mod working;
 
 use std::fmt;
