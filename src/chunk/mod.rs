@@ -27,7 +27,7 @@ use crate::store::StoreError;
 
 pub use crate::format::node::ChunkRef;
 pub use boundary::ChunkLimits;
-pub use catalogue::publish;
+pub use catalogue::{publish, read_chain};
 pub use large::write_large;
 pub use objects::{Objects, Written, nonce};
 pub use read::{BlockInfo, ChunkInfo};

@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod export;
 pub mod files;
+mod gc;
 mod identity;
 mod import;
 mod log;
@@ -21,6 +22,7 @@ mod switch;
 mod tables;
 mod tag;
 mod touched;
+mod verify;
 mod working;
 
 use std::fmt;
@@ -40,6 +42,7 @@ pub use commit::{CommitOptions, Committed};
 pub use config::{Config, Scope, Setting};
 pub use environment::Environment;
 pub use error::{ErrorKind, RepoError};
+pub use gc::{Collected, GcOptions};
 pub use identity::Identity;
 pub use import::{ImportMode, ImportOptions, Imported};
 pub use log::{LogEntry, LogOptions, RefKind, RefLabel, Shown};
@@ -50,6 +53,7 @@ pub use status::Status;
 pub use switch::{SwitchOptions, Switched};
 pub use tables::{TableInfo, cell_of_text};
 pub use tag::TagInfo;
+pub use verify::{Fault, Verification, by_harm};
 pub use working::WorkingState;
 
 /// A repository: what all verbs work on.
