@@ -4,4 +4,5 @@
 mod scenes;
 
 mod drawn;
+mod replay;
 mod walls;
