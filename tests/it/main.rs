@@ -1,6 +1,7 @@
 //! The one integration binary: many modules, linked once.
 
 #[path = "../../fixtures/scenes.rs"]
+#[allow(dead_code)] // The example writes what the tests only draw.
 mod scenes;
 
 mod drawn;
