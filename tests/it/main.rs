@@ -3,6 +3,8 @@
 #[path = "../../fixtures/scenes.rs"]
 mod scenes;
 
+mod cli;
 mod drawn;
 mod replay;
+mod support;
 mod walls;
