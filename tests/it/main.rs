@@ -4,6 +4,8 @@
 #[allow(dead_code)] // The example writes what the tests only draw.
 mod scenes;
 
+mod cli;
 mod drawn;
 mod replay;
+mod support;
 mod walls;
