@@ -1,1 +1,3 @@
 //! The one integration binary: many modules, linked once.
+
+mod golden;

@@ -6,7 +6,7 @@ defines is verified on the way to a value, so a damaged repository gives an erro
     reader.py REPO refs              the names in the repository's state, one JSON array a line
     reader.py REPO log [REV]         commits, newest first (default: HEAD)
     reader.py REPO tables REV        the tables, their columns and types
-    reader.py REPO rows REV TABLE    the rows; with --json as JSON lines
+    reader.py REPO rows REV TABLE    the rows; with --json as JSON lines; with --ids each with its id, as `_row`
 
 REV is a branch, a tag, a commit id or the first digits of one, `HEAD`, or `working:BRANCH`.
 Values: None, bool, int, float (`Float`, which keeps its bits), Decimal, str, bytes, list, dict (structs); dates, times,
@@ -330,9 +330,13 @@ def check_stats(stats, values, id):
     there = [int(v.scaleb(-v.as_tuple().exponent, EXACT)) if isinstance(v, Decimal) else v for v in there if v == v]
     if low is None and flags & 1 or high is None and flags & 2:
         check(not there, f"chunk {id.hex()}: values that its statistics deny")
-    if not there:
+    if not there or low is None and high is None:
         return
-    order = (lambda v: v.encode()) if isinstance(there[0], str) else (lambda v: (v, math.copysign(1, v))) if isinstance(there[0], float) else (lambda v: v)
+    order = lambda v: v
+    if isinstance(there[0], str):
+        order = str.encode
+    elif isinstance(there[0], float):
+        order = lambda v: (v, math.copysign(1, v))
     least, most = min(there, key=order), max(there, key=order)
     check(low is None or order(low) <= order(least), f"chunk {id.hex()}: a value below its minimum")
     check(high is None or order(most) <= order(high), f"chunk {id.hex()}: a value above its maximum")
@@ -366,8 +370,8 @@ def line(value):
 
 
 def main(arguments):
-    as_json = "--json" in arguments
-    arguments = [a for a in arguments if a != "--json"]
+    as_json, with_ids = "--json" in arguments, "--ids" in arguments
+    arguments = [a for a in arguments if a not in ("--json", "--ids")]
     if len(arguments) < 2:
         print(__doc__, file=sys.stderr)
         return 2
@@ -383,9 +387,11 @@ def main(arguments):
         for name, table in repo.tables(*rest).items():
             print(line([name, [[c[1], c[2], c[3]] for c in table[2]]]))
     elif verb == "rows":
-        names, rows, _ = repo.rows(*rest)
-        for row in rows:
-            print(line(dict(zip(names, map(plain, row)))) if as_json else dict(zip(names, row)))
+        names, rows, ids = repo.rows(*rest)
+        for (origin, number), row in zip(ids, rows):
+            cells = {"_row": f"{origin.hex()}:{number}"} if with_ids else {}
+            cells.update(zip(names, row))
+            print(line(plain(cells)) if as_json else cells)
     else:
         print(__doc__, file=sys.stderr)
         return 2
