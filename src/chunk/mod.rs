@@ -27,7 +27,7 @@ use crate::store::StoreError;
 
 pub use crate::format::node::ChunkRef;
 pub use boundary::ChunkLimits;
-pub use catalogue::publish;
+pub use catalogue::{publish, read_chain};
 pub use large::write_large;
 pub use objects::{Objects, Written, nonce};
 pub use read::{BlockInfo, ChunkInfo};
@@ -122,5 +122,7 @@ pub enum ChunkError {
     Source(std::io::Error),
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 pub(crate) mod tests;

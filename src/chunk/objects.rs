@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::ArrayRef;
@@ -122,7 +122,6 @@ pub struct Objects {
     pub(super) blocks: Cache<(ChunkId, u32), ArrayRef>,
     pending: Mutex<Pending>,
     compressors: Mutex<Vec<Compressor>>,
-    unpublished: AtomicBool,
 }
 
 impl std::fmt::Debug for Objects {
@@ -141,7 +140,6 @@ impl Objects {
             blocks: Cache::new(limits.block_cache_bytes),
             pending: Mutex::default(),
             compressors: Mutex::default(),
-            unpublished: AtomicBool::new(false),
             store,
             limits,
         }
@@ -162,15 +160,16 @@ impl Objects {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over the catalogue of `head`. Objects of packs that leave it stay readable here while their files last.
+    /// Takes over the catalogue of `head`. Objects of packs that leave it stay readable here while their files last. If it is the first head
+    /// that lists all packs flushed, what was written counts as published.
     pub fn refresh(&self, head: &Head) {
+        let waited = !self.catalogue.unpublished().is_empty();
         self.catalogue.refresh(head);
-        if self.unpublished.load(Ordering::Acquire) && self.catalogue.unpublished().is_empty() {
+        if waited && self.catalogue.unpublished().is_empty() {
             let pending = &mut *self.pending();
             if pending.places.is_empty() {
                 pending.reused.clear();
                 pending.written = Written::default();
-                self.unpublished.store(false, Ordering::Release);
             }
         }
     }
@@ -287,7 +286,6 @@ impl Objects {
     pub fn keep(&self, id: ObjectId) -> Result<(), ChunkError> {
         if self.locate(id, usize::MAX)?.is_none() {
             self.pending().reused.insert(id);
-            self.unpublished.store(true, Ordering::Release);
         }
         Ok(())
     }
@@ -311,7 +309,6 @@ impl Objects {
             Some(Place::Open(..)) => Ok(true),
             Some(Place::Pack(_)) => {
                 self.pending().reused.insert(id);
-                self.unpublished.store(true, Ordering::Release);
                 Ok(true)
             }
         }
@@ -319,7 +316,6 @@ impl Objects {
 
     fn enter(&self, pack: &Arc<OpenPack>, entry: IndexEntry, count: impl FnOnce(&mut Written)) {
         let pending = &mut *self.pending();
-        self.unpublished.store(true, Ordering::Release);
         if pending.places.insert(entry.id, (pack.clone(), entry)).is_none() {
             pending.written.objects += 1;
             count(&mut pending.written);
@@ -364,7 +360,6 @@ impl Objects {
     }
 
     pub(super) fn add_unpublished(&self, file: Arc<PackFile>) {
-        self.unpublished.store(true, Ordering::Release);
         self.catalogue.add_unpublished(file);
     }
 

@@ -124,6 +124,12 @@ pub enum HistoryError {
     /// The head pointer does not read.
     #[error(transparent)]
     Head(FormatError),
+    /// Garbage collection took what this writer wrote for garbage, as it took too long.
+    #[error("what this command wrote was collected as garbage before it was done")]
+    Collected,
+    /// The work was stopped.
+    #[error("interrupted")]
+    Interrupted,
     /// The head pointer could not be swapped, and whether it was after all could not be found out.
     #[error("it is not known whether the change was made: {0}")]
     Unsettled(Box<HistoryError>),

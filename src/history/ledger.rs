@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{HistoryError, Ledger, Mark, Objects};
-use crate::base::OperationId;
+use crate::base::{OperationId, PackId};
 use crate::chunk;
-use crate::format::head::Head;
+use crate::chunk::sweep::plan_fold;
+use crate::format::head::{Head, pack_path};
 
 /// The head pointer of the store in which the objects are kept. Keeps their catalogue as new as the head that was read or written last.
 #[derive(Debug)]
@@ -40,19 +41,55 @@ impl Ledger for StoreLedger {
     }
 
     fn swap(&self, from: Option<&Mark>, to: OperationId) -> Result<bool, HistoryError> {
-        let packs = self.objects.flush()?;
-        let store = self.objects.store();
         let mut head = match from {
             Some(mark) => Head::decode(&mark.token).map_err(HistoryError::Head)?,
             None => Head { operation: to, generation: 0, packs: Vec::new(), older: None, condemned: Vec::new() },
         };
-        (head.packs, head.older) = chunk::publish(store.as_ref(), &head, &packs, &HashSet::new())?;
         head.operation = to;
-        let bytes = head.encode();
-        let swapped = store.swap_head(from.map(|mark| mark.token.as_slice()), &bytes)?;
+        let swapped = self.swap_packs(from.map(|mark| mark.token.as_slice()), &mut head, &HashSet::new())?;
         if swapped {
-            self.see(&head, &bytes);
+            self.fold(&head);
         }
         Ok(swapped)
+    }
+}
+
+impl StoreLedger {
+    /// Flushes what was written and publishes it in `head`, from which `remove` leaves; true if the head pointer was `from` until then.
+    pub fn swap_packs(&self, from: Option<&[u8]>, head: &mut Head, remove: &HashSet<PackId>) -> Result<bool, HistoryError> {
+        let packs = self.objects.flush()?;
+        // Garbage collection takes a pack that lay about for a long time for one that a dead writer left.
+        if packs.iter().any(|pack| head.condemned.iter().any(|(id, _)| *id == pack.id)) {
+            return Err(HistoryError::Collected);
+        }
+        let store = self.objects.store();
+        (head.packs, head.older) = chunk::publish(store.as_ref(), head, &packs, remove)?;
+        let bytes = head.encode();
+        let swapped = store.swap_head(from, &bytes)?;
+        if swapped {
+            self.see(head, &bytes);
+        }
+        Ok(swapped)
+    }
+
+    /// Folds small packs into one where that is due. What `head` publishes is done: a fold that fails, or meets another writer, is left for
+    /// the next operation.
+    fn fold(&self, head: &Head) {
+        let packs = plan_fold(&head.packs, self.objects.limits());
+        if packs.is_empty() {
+            return;
+        }
+        let Ok(folded) = self.objects.fold(&packs) else {
+            let _ = self.objects.discard();
+            return;
+        };
+        let removed: HashSet<PackId> = folded.removed.into_iter().collect();
+        match self.swap_packs(Some(&head.encode()), &mut head.clone(), &removed) {
+            // Who still has the old catalogue reads the new one when he misses a file.
+            Ok(true) => removed.into_iter().for_each(|pack| drop(self.objects.store().delete(&pack_path(pack)))),
+            Ok(false) => drop(self.objects.discard()),
+            // Whether the head was swapped is not known: what was written stays, to be collected if it was not.
+            Err(_) => {}
+        }
     }
 }

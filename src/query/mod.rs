@@ -1,1 +1,37 @@
-//! Floor placeholder.
+//! Floor 6: SQL over any revision. DataFusion plans and runs; dsv brings the tables and the scan, which knows what its trees say of the cells and which
+//! columns are wide.
+//!
+//! ```text
+//! session      parse, look up tables, plan, run        answer      batches in dsv's layouts, in order
+//! catalog      a schema is a revision                  system      dsv.commits, dsv.tables, ...
+//! provider     a table for DataFusion                  exec        its scan as a node of the plan
+//! prune        what statistics rule out                rows        filter columns first, the rest for rows that pass
+//! expression   one expression over one table, without a plan
+//! ```
+//!
+//! Knows no terminal and no file format: rendering is the caller's.
+
+mod answer;
+mod catalog;
+mod engine;
+mod error;
+mod exec;
+mod expression;
+mod params;
+mod provider;
+mod prune;
+mod revisions;
+mod rows;
+mod session;
+mod system;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, AnswerStream};
+pub use engine::Options;
+pub use error::QueryError;
+pub use expression::{Evaluation, Selected, evaluate, filter_slots, select};
+pub use params::{Param, Params};
+pub use revisions::{CommitRow, RefKind, RefRow, Revisions};
+pub use session::Session;

@@ -9,7 +9,10 @@ use crate::chunk::ChunkError;
 use crate::format::FormatError;
 use crate::history::{HistoryError, short};
 use crate::store::StoreError;
+use crate::table::TableError;
 use crate::tree::TreeError;
+
+use super::files::FileError;
 
 /// Whose fault an error is. The command line exits with its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +123,12 @@ pub enum RepoError {
     /// A tree.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// A table, or what was to go into it.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A file of another tool's.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The object store.
     #[error(transparent)]
     Objects(#[from] ChunkError),
@@ -173,7 +182,11 @@ impl RepoError {
             | RepoError::BadName(_)
             | RepoError::Outdated { .. }
             | RepoError::Refused { .. }
-            | RepoError::BadSetting(_) => ErrorKind::Usage,
+            | RepoError::BadSetting(_)
+            | RepoError::File(FileError::Usage { .. })
+            | RepoError::Table(
+                TableError::NoColumn { .. } | TableError::DuplicateColumn(_) | TableError::Schema(_) | TableError::Name(_) | TableError::Type(_),
+            ) => ErrorKind::Usage,
             RepoError::History(
                 H::BadRevision(_)
                 | H::Unknown { .. }
@@ -196,6 +209,8 @@ impl RepoError {
         match self {
             RepoError::NoRepository(_) => one("'dsv init' makes one here"),
             RepoError::NoTable { nearest, .. } | RepoError::NoTag { nearest, .. } => did_you_mean(nearest),
+            RepoError::Table(TableError::NoColumn { near, .. }) => did_you_mean(near),
+            RepoError::File(error) => error.hint().map(str::to_owned).into_iter().collect(),
             RepoError::NoBranch { name, other: true, .. } => vec![format!("'{name}' is a commit or a tag: look at it with 'dsv switch --detach {name}'")],
             RepoError::NoBranch { name, nearest, .. } if nearest.is_empty() => vec![format!("'dsv switch -c {name}' makes it")],
             RepoError::NoBranch { nearest, .. } => did_you_mean(nearest),
@@ -221,11 +236,13 @@ impl RepoError {
     pub fn store_error(&self) -> Option<&StoreError> {
         match self {
             RepoError::History(HistoryError::Store(error) | HistoryError::Objects(ChunkError::Store(error))) => Some(error),
-            RepoError::Objects(ChunkError::Store(error)) => Some(error),
-            RepoError::Tree(TreeError::Store(error)) => match error.downcast_ref::<ChunkError>() {
-                Some(ChunkError::Store(error)) => Some(error),
-                _ => None,
-            },
+            RepoError::Objects(ChunkError::Store(error)) | RepoError::Table(TableError::Chunk(ChunkError::Store(error))) => Some(error),
+            RepoError::Tree(TreeError::Store(error)) | RepoError::Table(TableError::Tree(TreeError::Store(error))) => {
+                match error.downcast_ref::<ChunkError>() {
+                    Some(ChunkError::Store(error)) => Some(error),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 mod crash;
 mod model;
 mod refs;
+mod upkeep;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

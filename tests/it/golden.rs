@@ -104,8 +104,13 @@ fn lines_file(table: &str, sum: &Value) -> String {
 fn hold_against_fixture(who: &str, read: impl Fn(&str, &str) -> Vec<String>) {
     let sums = sums();
     assert_eq!(sums.keys().map(String::as_str).collect::<Vec<_>>(), ["codecs", "edits", "long", "types", "wide", "working:main"]);
+    let mut seen = BTreeSet::new();
     for (revision, tables) in sums {
         for (table, wanted_sum) in tables {
+            // Many rows are read once, though they are the same at several revisions.
+            if !seen.insert((table.clone(), wanted_sum.to_string())) && wanted_sum["rows"].as_u64() > Some(LINES_MAX as u64) {
+                continue;
+            }
             let lines = read(&revision, &table);
             if let Some(wanted) = wanted(&table, &wanted_sum) {
                 for (i, (found, wanted)) in lines.iter().zip(&wanted).enumerate() {
@@ -169,17 +174,22 @@ fn what_is_written_now_is_read_alike() {
     let (repo, expected) = build::build(dir.path());
     drop(repo);
     let repo = Repo::open(dir.path()).unwrap();
+    let python = python::python();
+    let mut seen = BTreeSet::new();
     for ((revision, table), wanted) in &expected {
         let found = rows(&repo, revision, table);
+        let found_sum = sum(&lines(&found));
         assert_eq!(found.len(), wanted.len(), "{revision} {table}");
         for (i, (found, wanted)) in without_ids(found).iter().zip(wanted).enumerate() {
             assert_eq!(cells::line(found), cells::line(wanted), "{revision} {table} row {i}");
         }
-    }
-    let Some(python) = python::python() else { return };
-    for (revision, table) in expected.keys() {
-        let read = python::lines(&python, dir.path(), &["rows", revision, table, "--json", "--ids"]);
-        assert_eq!(sum(&read), sum(&lines(&rows(&repo, revision, table))), "{revision} {table}");
+        // Many rows are read once, though they are the same at several revisions.
+        if let Some(python) = &python
+            && (seen.insert((table, found_sum.to_string())) || wanted.len() <= LINES_MAX)
+        {
+            let read = python::lines(python, dir.path(), &["rows", revision, table, "--json", "--ids"]);
+            assert_eq!(sum(&read), found_sum, "{revision} {table}");
+        }
     }
 }
 

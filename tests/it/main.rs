@@ -1,3 +1,9 @@
 //! The one integration binary: many modules, linked once.
 
+#[path = "../../fixtures/scenes.rs"]
+mod scenes;
+
+mod damage;
+mod drawn;
 mod golden;
+mod walls;

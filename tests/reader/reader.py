@@ -75,7 +75,7 @@ class Repo:
     def __init__(self, path):
         path = Path(path)
         self.path = path / ".dsv" if (path / ".dsv").is_dir() else path
-        self.index, self.nodes, self.chunks = {}, {}, OrderedDict()
+        self.index, self.chunks, self.sound = {}, OrderedDict(), set()
         head = self.file("head")
         check(head[:7] == b"DSVHEAD", "head: not a head pointer")
         check(head[7] == 1, f"head: version {head[7]} is not known")
@@ -240,7 +240,9 @@ class Repo:
                     id, chunk_rows, t, stats = chunks[which][:4]
                     text, values = self.chunk(id)
                     check(text == types[t] and len(values) == chunk_rows, f"chunk {id.hex()} is not what its leaf says")
-                    check_stats(stats, values, id)
+                    if (id, repr(stats)) not in self.sound:
+                        check_stats(stats, values, id)
+                        self.sound.add((id, repr(stats)))
                     part = values[first : chunk_rows if tag else first + n]
                     check(tag or len(part) == n, "a slice passes the end of its chunk")
                     out += cast_all(part, parse_type(text), kind)
@@ -388,10 +390,12 @@ def main(arguments):
             print(line([name, [[c[1], c[2], c[3]] for c in table[2]]]))
     elif verb == "rows":
         names, rows, ids = repo.rows(*rest)
+        lines = []
         for (origin, number), row in zip(ids, rows):
             cells = {"_row": f"{origin.hex()}:{number}"} if with_ids else {}
             cells.update(zip(names, row))
-            print(line(plain(cells)) if as_json else cells)
+            lines.append(f"{line(plain(cells)) if as_json else cells}\n")
+        sys.stdout.write("".join(lines))
     else:
         print(__doc__, file=sys.stderr)
         return 2

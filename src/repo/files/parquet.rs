@@ -16,6 +16,9 @@ use super::typed;
 use crate::base::Progress;
 use crate::format::Type;
 
+/// Bytes of a column's values on average: larger ones would break the bound on memory.
+const VALUE_MAX: i64 = 256 << 20;
+
 pub(super) struct Parquet {
     source: Arc<Source>,
     metadata: ArrowReaderMetadata,
@@ -29,6 +32,12 @@ impl Parquet {
         // With the footer in the clear, the columns may still not be.
         if metadata.metadata().row_groups().iter().any(|group| group.columns().iter().any(|column| column.crypto_metadata().is_some())) {
             return Err(encrypted(&source, Place::File));
+        }
+        let columns = || metadata.metadata().row_groups().iter().flat_map(|group| group.columns());
+        if let Some(column) = columns().find(|column| column.uncompressed_size() / column.num_values().max(1) > VALUE_MAX) {
+            let what =
+                format!("column '{}' has values of {} MiB", column.column_path().string(), (column.uncompressed_size() / column.num_values().max(1)) >> 20);
+            return Err(source.bad(Place::File, what).with_hint("dsv imports values of up to 256 MiB from tables; keep larger ones as files, for --media"));
         }
         Ok(Parquet { source, metadata })
     }

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use super::{cells, types};
 
 /// Rows of the table `long` at first: several chunks, each of several blocks.
-pub const LONG: usize = 150_000;
+pub const LONG: usize = 100_000;
 
 /// The rows of a table, each an object of cells by column name.
 pub type Rows = Vec<Map<String, Value>>;
@@ -291,7 +291,7 @@ impl Golden {
     fn edits(&mut self) {
         self.edit("long", |objects, table, rows| {
             // Scattered cells, then a stretch of them.
-            let slots: Vec<u64> = (0..600).map(|i| i * 199 + 17).chain(130_000..131_500).collect();
+            let slots: Vec<u64> = (0..600).map(|i| i * 149 + 17).chain(90_000..91_500).collect();
             let values: ArrayRef = Arc::new(Int32Array::from_iter(slots.iter().map(|s| (s % 4 > 0).then_some(-(*s as i32)))));
             for (i, slot) in slots.iter().enumerate() {
                 rows[*slot as usize]["n"] = cells::cell(&values, i);
@@ -306,7 +306,7 @@ impl Golden {
             rows.splice(70_000..70_000, new[..2].iter().cloned());
             rows.push(new[2].clone());
             // Every other row of a stretch (a bitmap), then a few runs.
-            let deleted: Vec<u64> = (20_000..60_000).filter(|i| i % 2 == 0 || i % 101 == 0).chain(100_000..100_777).chain([LONG as u64 + 2]).collect();
+            let deleted: Vec<u64> = (20_000..50_000).filter(|i| i % 2 == 0 || i % 101 == 0).chain(80_000..80_777).chain([LONG as u64 + 2]).collect();
             let mut at = 0;
             rows.retain(|_| {
                 at += 1;

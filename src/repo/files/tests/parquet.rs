@@ -6,6 +6,8 @@ use ::parquet::arrow::ArrowWriter;
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use ::parquet::encryption::encrypt::FileEncryptionProperties;
 use ::parquet::file::properties::WriterProperties;
+use arrow::array::{Array, ArrayData, make_array};
+use arrow::datatypes::{DataType, Field};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::*;
@@ -24,12 +26,30 @@ fn printed(batches: &[RecordBatch]) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for batch in batches {
         let options = FormatOptions::default().with_null("null");
-        let columns: Vec<_> = batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).unwrap()).collect();
+        let columns: Vec<_> = batch.columns().iter().map(|c| make_array(zoneless(c.to_data()))).collect();
+        let columns: Vec<_> = columns.iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).unwrap()).collect();
         for row in 0..batch.num_rows() {
             rows.push(columns.iter().map(|c| c.value(row).to_string()).collect());
         }
     }
     rows
+}
+
+/// Without time zones, whose names arrow-rs does not print: the instants stay.
+fn zoneless(data: ArrayData) -> ArrayData {
+    let children: Vec<ArrayData> = data.child_data().iter().cloned().map(zoneless).collect();
+    let mut next = children.iter().map(|c| c.data_type().clone());
+    let mut field = |f: &Field| Arc::new(f.clone().with_data_type(next.next().unwrap()));
+    let ty = match data.data_type() {
+        DataType::Timestamp(unit, _) => DataType::Timestamp(*unit, None),
+        DataType::List(f) => DataType::List(field(f)),
+        DataType::LargeList(f) => DataType::LargeList(field(f)),
+        DataType::FixedSizeList(f, n) => DataType::FixedSizeList(field(f), *n),
+        DataType::Map(f, sorted) => DataType::Map(field(f), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|f| field(f)).collect()),
+        other => other.clone(),
+    };
+    data.into_builder().data_type(ty).child_data(children).build().unwrap()
 }
 
 /// Maps print as `{k: v}` there and as lists of structs here.
@@ -45,10 +65,10 @@ fn the_odd_files_of_parquet_testing() {
     files.retain(|p| p.extension().is_some_and(|e| e == "parquet"));
     for path in &files {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let theirs = by_arrow(path);
-        match (read(path), theirs) {
-            (Ok((columns, rows)), Ok(theirs)) => {
-                let ours = printed(&[rows.clone()]);
+        match read(path) {
+            Ok((columns, rows)) => {
+                let theirs = by_arrow(path).unwrap_or_else(|e| panic!("{name} was read, and arrow-rs says: {e}"));
+                let ours = printed(std::slice::from_ref(&rows));
                 assert_eq!(ours.len(), theirs.len(), "{name}");
                 for (i, (a, b)) in ours.iter().zip(&theirs).enumerate() {
                     for ((a, b), (column, _)) in a.iter().zip(b).zip(&columns) {
@@ -71,12 +91,13 @@ fn the_odd_files_of_parquet_testing() {
                 assert_eq!(printed(&[cells]), ours, "{name}");
                 read_equal += 1;
             }
-            (Err(error), _) => {
+            Err(error) => {
                 let text = error.to_string();
                 assert!(text.contains(&name) && !text.contains('\n'), "{text}");
+                // Only what arrow-rs refuses too, but for the values of a gigabyte.
+                assert!(name.starts_with("large_string_map") || by_arrow(path).is_err(), "{text}");
                 refused.push(format!("{name}: {text}"));
             }
-            (Ok(_), Err(theirs)) => panic!("{name} was read, and arrow-rs says: {theirs}"),
         }
     }
     for text in &refused {

@@ -1,0 +1,259 @@
+//! The scan of a table as a node of DataFusion's plan: partitions over slots, reads on blocking threads, counts for EXPLAIN ANALYZE.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::QueryError;
+use super::rows::{Conjunct, Passed, Rows, Selection, Watch};
+
+/// A scan: which rows of which table, dealt to partitions.
+#[derive(Debug, Clone)]
+pub struct TableExec {
+    name: String,
+    selection: Selection,
+    /// The ranges of slots that each partition reads, in order.
+    partitions: Arc<Vec<Vec<Range<u64>>>>,
+    slots: u64,
+    slots_pruned: u64,
+    rows: u64,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl TableExec {
+    /// A scan of `selection` over `partitions`, of a table with so many slots, `slots_pruned` of them ruled out beforehand, and so many rows.
+    pub fn new(name: String, selection: Selection, partitions: Vec<Vec<Range<u64>>>, slots: u64, slots_pruned: u64, rows: u64) -> TableExec {
+        let properties = properties(&selection, partitions.len());
+        TableExec { name, selection, partitions: Arc::new(partitions), slots, slots_pruned, rows, properties, metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// Columns that are read for the predicate.
+    fn predicate_columns(&self) -> BTreeSet<usize> {
+        self.selection.conjuncts.iter().flat_map(|c| c.columns.iter().copied()).collect()
+    }
+
+    fn column_name(&self, column: usize) -> &str {
+        self.selection.table.schema.columns.get(column).map_or("?", |c| &c.name)
+    }
+
+    fn watch(&self, partition: usize, stop: &Arc<AtomicBool>) -> Watch {
+        let mut columns = self.predicate_columns();
+        columns.extend(&self.selection.output);
+        let bytes_read =
+            columns.into_iter().map(|c| (c, MetricBuilder::new(&self.metrics).counter(format!("bytes_read[{}]", self.column_name(c)), partition))).collect();
+        let stop = stop.clone();
+        Watch {
+            rows_scanned: MetricBuilder::new(&self.metrics).counter("rows_scanned", partition),
+            bytes_read,
+            stop: Arc::new(move || stop.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The filter, over this scan's output, as a part of its predicate.
+    fn conjunct(&self, filter: &Arc<dyn PhysicalExpr>) -> Result<Conjunct> {
+        let bound = filter.clone().transform_up(|node| match node.downcast_ref::<Column>() {
+            Some(column) => match self.selection.output.get(column.index()) {
+                Some(index) => Ok(Transformed::yes(Arc::new(Column::new(column.name(), *index)) as Arc<dyn PhysicalExpr>)),
+                None => datafusion::common::internal_err!("column {} is not in the scan", column.name()),
+            },
+            None => Ok(Transformed::no(node)),
+        });
+        Ok(Conjunct::new(bound.data()?))
+    }
+}
+
+fn properties(selection: &Selection, partitions: usize) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(selection.schema()),
+        Partitioning::UnknownPartitioning(partitions),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    ))
+}
+
+impl DisplayAs for TableExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.selection.output.iter().map(|c| self.column_name(*c)).collect();
+        write!(f, "TableExec: {}, columns=[{}]", self.name, names.join(", "))?;
+        if !self.selection.conjuncts.is_empty() {
+            let parts: Vec<String> = self.selection.conjuncts.iter().map(|c| c.expr.to_string()).collect();
+            write!(f, ", filter={}", parts.join(" AND "))?;
+        }
+        if let Some(limit) = self.selection.limit {
+            write!(f, ", limit={limit}")?;
+        }
+        write!(f, ", partitions={}, slots={}, slots_pruned={}", self.partitions.len(), self.slots, self.slots_pruned)
+    }
+}
+
+impl ExecutionPlan for TableExec {
+    fn name(&self) -> &str {
+        "TableExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(&self, f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+        datafusion::physical_plan::execution_plan::apply_expression_roots(self.selection.conjuncts.iter().map(|c| &c.expr), f)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(TableExec { metrics: ExecutionPlanMetricsSet::new(), ..(*self).clone() }))
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let Some(ranges) = self.partitions.get(partition).cloned() else {
+            return datafusion::common::internal_err!("partition {partition} of {}", self.partitions.len());
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let watch = self.watch(partition, &stop);
+        if partition == 0 {
+            MetricBuilder::new(&self.metrics).counter("slots_pruned", partition).add(usize::try_from(self.slots_pruned).unwrap_or(usize::MAX));
+        }
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let reader = Reader {
+            state: State::Start(Box::new((self.selection.clone(), ranges, watch))),
+            busy: baseline.elapsed_compute().clone(),
+            output_rows: baseline.output_rows().clone(),
+            _stop: StopOnDrop(stop),
+        };
+        Ok(stream(reader, self.schema()))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        let slots_in = |ranges: &[Range<u64>]| ranges.iter().map(|r| r.end - r.start).sum::<u64>();
+        let (slots, whole) = match args.partition() {
+            Some(partition) => (self.partitions.get(partition).map_or(0, |ranges| slots_in(ranges)), self.partitions.len() == 1),
+            None => (self.slots - self.slots_pruned, true),
+        };
+        let share = u128::from(self.rows) * u128::from(slots) / u128::from(self.slots.max(1));
+        let rows = u64::try_from(share).unwrap_or(u64::MAX).min(self.selection.limit.unwrap_or(u64::MAX));
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        statistics.num_rows = if slots == 0 || (whole && self.selection.conjuncts.is_empty()) { Precision::Exact(rows) } else { Precision::Inexact(rows) };
+        Ok(Arc::new(statistics))
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        let limit = limit? as u64;
+        let mut selection = self.selection.clone();
+        selection.limit = Some(selection.limit.map_or(limit, |known| known.min(limit)));
+        // One partition, so that the first rows are the ones taken.
+        let partitions = vec![self.partitions.iter().flatten().cloned().collect()];
+        let properties = properties(&selection, 1);
+        Some(Arc::new(TableExec { selection, partitions: Arc::new(partitions), properties, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.selection.limit.and_then(|limit| usize::try_from(limit).ok())
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        // A filter that stands above a limit must not go below it.
+        if self.selection.limit.is_some() || result.parent_filters.is_empty() {
+            return Ok(FilterPushdownPropagation::all_unsupported(result));
+        }
+        let mut selection = self.selection.clone();
+        let mut taken = Vec::with_capacity(result.parent_filters.len());
+        for filter in &result.parent_filters {
+            // What other operators learn while they run: the least of a running top k, the keys of a join. Plain filters came with the scan already.
+            if filter.filter.is::<DynamicFilterPhysicalExpr>() {
+                selection.conjuncts.push(self.conjunct(&filter.filter)?);
+                taken.push(PushedDown::Yes);
+            } else {
+                taken.push(PushedDown::No);
+            }
+        }
+        let scan = TableExec { selection, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() };
+        Ok(FilterPushdownPropagation::with_parent_pushdown_result(taken).with_updated_node(Arc::new(scan)))
+    }
+}
+
+/// Ends the reads of a stream that is dropped.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+type Step = JoinHandle<std::result::Result<(Rows, Option<Passed>), QueryError>>;
+
+enum State {
+    Start(Box<(Selection, Vec<Range<u64>>, Watch)>),
+    Under(Step),
+}
+
+/// A read on its way.
+struct Reader {
+    state: State,
+    busy: Time,
+    output_rows: Count,
+    _stop: StopOnDrop,
+}
+
+fn step(busy: &Time, rows: impl FnOnce() -> std::result::Result<Rows, QueryError> + Send + 'static) -> Step {
+    let busy = busy.clone();
+    spawn_blocking(move || {
+        let _timer = busy.timer();
+        let mut rows = rows()?;
+        let passed = rows.next().transpose()?;
+        Ok((rows, passed))
+    })
+}
+
+/// Batches of a selection, each read on a blocking thread, one ahead of the one taken. No thread waits for the taker; when the stream is dropped, a read on its
+/// way ends soon.
+fn stream(reader: Reader, schema: SchemaRef) -> SendableRecordBatchStream {
+    let batches = futures::stream::try_unfold(reader, |mut reader| async move {
+        let under = match reader.state {
+            State::Start(start) => step(&reader.busy, move || start.0.open(start.1, start.2)),
+            State::Under(step) => step,
+        };
+        let (rows, passed) = under.await.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??;
+        let Some(passed) = passed else { return Ok(None) };
+        reader.output_rows.add(passed.batch.num_rows());
+        reader.state = State::Under(step(&reader.busy, move || Ok(rows)));
+        Ok::<_, DataFusionError>(Some((passed.batch, reader)))
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+}

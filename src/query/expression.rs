@@ -1,0 +1,178 @@
+//! Single expressions over the rows of one table: what fills a new column, and what picks rows.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::utils::split_conjunction_owned;
+use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::sql::parser::DFParserBuilder;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+
+use crate::chunk::Objects;
+use crate::format::Type;
+use crate::format::array::to_storage;
+use crate::table::Table;
+
+use super::QueryError;
+use super::engine::{Options, state};
+use super::error::translate;
+use super::params::{Params, substitute_expr};
+use super::prune::Prune;
+use super::rows::{Conjunct, Rows, Selection, Watch};
+
+/// An SQL expression planned over a table.
+struct Planned {
+    state: SessionState,
+    schema: DFSchemaRef,
+    expr: Expr,
+}
+
+fn plan(table: &Table, sql: &str, params: &Params, wanted: Option<DataType>) -> Result<Planned, QueryError> {
+    let fail = |e| translate(e, 0);
+    let state = state(&Options { threads: 1, ..Options::default() })?;
+    let columns: Vec<usize> = (0..table.columns.len()).collect();
+    let schema = DFSchema::try_from(table.schema.arrow(&columns)).map_err(fail)?;
+    let mut parsed = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build().and_then(|mut p| p.parse_into_expr()).map_err(fail)?;
+    substitute_expr(&mut parsed.expr, params)?;
+    let expr = state.create_logical_expr_from_sql_expr(parsed, &schema).map_err(fail)?;
+    let stray = expr.exists(|e| {
+        Ok(matches!(
+            e,
+            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) | Expr::AggregateFunction(_) | Expr::WindowFunction(_)
+        ))
+    });
+    if stray.map_err(fail)? {
+        return Err(QueryError::Refused("an expression over single rows holds no subquery, aggregate or window".into()));
+    }
+    let schema: DFSchemaRef = Arc::new(schema);
+    let context = SimplifyContext::builder()
+        .with_schema(schema.clone())
+        .with_config_options(state.config_options().clone())
+        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    let mut expr = simplifier.coerce(expr, &schema).map_err(fail)?;
+    if let Some(wanted) = wanted {
+        expr = expr.cast_to(&wanted, &schema).map_err(fail)?;
+    }
+    let expr = simplifier.simplify(expr).map_err(fail)?;
+    Ok(Planned { state, schema, expr })
+}
+
+impl Planned {
+    fn physical(&self, expr: Expr) -> Result<Arc<dyn datafusion::physical_expr::PhysicalExpr>, QueryError> {
+        self.state.create_physical_expr(expr, &self.schema).map_err(|e| translate(e, 0))
+    }
+}
+
+/// The rows of a table for which a predicate is true.
+fn matching(objects: &Arc<Objects>, table: &Arc<Table>, predicate: &str, params: &Params, output: Vec<usize>, watch: Watch) -> Result<Rows, QueryError> {
+    let planned = plan(table, predicate, params, None)?;
+    let data_type = planned.expr.get_type(&*planned.schema).map_err(|e| translate(e, 0))?;
+    if !matches!(data_type, DataType::Boolean | DataType::Null) {
+        return Err(QueryError::Refused(format!(
+            "a condition must be true or false, not {}",
+            Type::from_field(&arrow::datatypes::Field::new("", data_type.clone(), true)).map_or(data_type.to_string(), |ty| ty.to_string())
+        )));
+    }
+    let prune = Prune::of(&planned.expr, &table.schema);
+    let mut conjuncts = Vec::new();
+    for part in split_conjunction_owned(planned.expr.clone()) {
+        let part = if data_type == DataType::Null { part.cast_to(&DataType::Boolean, &*planned.schema).map_err(|e| translate(e, 0))? } else { part };
+        conjuncts.push(Conjunct::new(planned.physical(part)?));
+    }
+    let slots = table.slots(objects)?;
+    let ranges = prune.ranges(table, objects, std::iter::once(0..slots).filter(|all| !all.is_empty()).collect())?;
+    Selection { conjuncts, output, ..Selection::all(objects, table) }.open(ranges, watch)
+}
+
+/// The slots of the rows of a table for which an SQL predicate is true, ascending.
+pub fn filter_slots(objects: &Arc<Objects>, table: &Arc<Table>, predicate: &str, params: &Params) -> Result<Vec<u64>, QueryError> {
+    let mut slots = Vec::new();
+    for passed in matching(objects, table, predicate, params, Vec::new(), Watch::default())? {
+        slots.extend(passed?.slots);
+    }
+    Ok(slots)
+}
+
+/// The rows of a table, in order, for which an SQL predicate is true (all rows without one), in the columns of those indices.
+pub fn select(objects: &Arc<Objects>, table: &Arc<Table>, predicate: Option<&str>, params: &Params, columns: Vec<usize>) -> Result<Selected, QueryError> {
+    let rows = match predicate {
+        Some(predicate) => matching(objects, table, predicate, params, columns, Watch::default())?,
+        None => {
+            let slots = table.slots(objects)?;
+            Selection { output: columns, ..Selection::all(objects, table) }.open(std::iter::once(0..slots).collect(), Watch::default())?
+        }
+    };
+    Ok(Selected { rows })
+}
+
+/// The batches of [`select`].
+pub struct Selected {
+    rows: Rows,
+}
+
+impl Selected {
+    /// Their schema.
+    pub fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+}
+
+impl Iterator for Selected {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.rows.next()?.map(|passed| passed.batch))
+    }
+}
+
+/// The values of an SQL expression over the live rows of a table, in order: one for each. With `wanted` they are cast to that type; without, they come as the
+/// expression's own.
+pub fn evaluate(objects: &Arc<Objects>, table: &Arc<Table>, expression: &str, params: &Params, wanted: Option<&Type>) -> Result<Evaluation, QueryError> {
+    let planned = plan(table, expression, params, wanted.map(Type::storage))?;
+    let (_, field) = planned.expr.to_field(&*planned.schema).map_err(|e| translate(e, 0))?;
+    let ty = match wanted {
+        Some(wanted) => wanted.clone(),
+        None => Type::from_field(&field)?,
+    };
+    let whole = Conjunct::new(planned.physical(planned.expr.clone())?);
+    let columns: Vec<usize> = whole.columns.iter().copied().collect();
+    let expr = super::rows::rebind(&whole.expr, &columns)?;
+    let slots = table.slots(objects)?;
+    let rows = Selection { output: columns, ..Selection::all(objects, table) }.open(std::iter::once(0..slots).collect(), Watch::default())?;
+    Ok(Evaluation { rows, expr, ty })
+}
+
+/// The values of [`evaluate`].
+pub struct Evaluation {
+    rows: Rows,
+    expr: Arc<dyn datafusion::physical_expr::PhysicalExpr>,
+    ty: Type,
+}
+
+impl Evaluation {
+    /// Their type; they come in its storage layout.
+    pub fn ty(&self) -> &Type {
+        &self.ty
+    }
+}
+
+impl Iterator for Evaluation {
+    type Item = Result<ArrayRef, QueryError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = match self.rows.next()? {
+            Ok(passed) => passed.batch,
+            Err(error) => return Some(Err(error)),
+        };
+        let values = self.expr.evaluate(&batch).and_then(|value| value.into_array(batch.num_rows())).map_err(|e| translate(e, 0));
+        Some(values.and_then(|values| Ok(to_storage(&values, &self.ty.storage())?)))
+    }
+}

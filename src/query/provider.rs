@@ -1,0 +1,169 @@
+//! A table of a revision as DataFusion sees it: its schema, its exact row count, and scans that take projection, filters and limit into the tree.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{DFSchema, Result, Statistics};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::chunk::Objects;
+use crate::table::{Table, TableError};
+
+use super::QueryError;
+use super::exec::TableExec;
+use super::prune::Prune;
+use super::rows::{BATCH_BYTES, Conjunct, Selection};
+
+/// A stretch read by one partition is not shorter, but for the last.
+const PARTITION_SLOTS_MIN: u64 = 4096;
+
+/// One table of one revision, opened for queries.
+#[derive(Debug)]
+pub struct RevisionTable {
+    objects: Arc<Objects>,
+    table: Arc<Table>,
+    name: String,
+    schema: SchemaRef,
+    slots: u64,
+    rows: u64,
+}
+
+impl RevisionTable {
+    /// The table under the name that plans show. Reads the roots of two trees.
+    pub fn new(objects: Arc<Objects>, table: Arc<Table>, name: String) -> std::result::Result<RevisionTable, TableError> {
+        let columns: Vec<usize> = (0..table.columns.len()).collect();
+        let schema = table.schema.arrow(&columns);
+        let (slots, rows) = (table.slots(&objects)?, table.rows(&objects)?);
+        Ok(RevisionTable { objects, table, name, schema, slots, rows })
+    }
+}
+
+/// Whether the scan itself can decide a filter: it reads this table's columns alone, and gives the same answer whenever it is asked.
+fn decidable(filter: &Expr) -> bool {
+    let outside = filter.exists(|expr| {
+        Ok(matches!(
+            expr,
+            Expr::ScalarSubquery(_)
+                | Expr::InSubquery(_)
+                | Expr::Exists(_)
+                | Expr::SetComparison(_)
+                | Expr::OuterReferenceColumn(..)
+                | Expr::Placeholder(_)
+                | Expr::AggregateFunction(_)
+                | Expr::WindowFunction(_)
+                | Expr::ScalarVariable(..)
+        ))
+    });
+    matches!(outside, Ok(false)) && !filter.is_volatile()
+}
+
+#[async_trait]
+impl TableProvider for RevisionTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(filters.iter().map(|f| if decidable(f) { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Unsupported }).collect())
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.num_rows = Precision::Exact(usize::try_from(self.rows).ok()?);
+        Some(statistics)
+    }
+
+    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = DFSchema::try_from(self.schema.clone())?;
+        let mut conjuncts = Vec::with_capacity(filters.len());
+        for filter in filters {
+            conjuncts.push(Conjunct::new(state.create_physical_expr(filter.clone(), &schema)?));
+        }
+        let prune = Prune::and(filters.iter().map(|filter| Prune::of(filter, &self.table.schema)));
+        let selection = Selection {
+            objects: self.objects.clone(),
+            table: self.table.clone(),
+            conjuncts,
+            output: projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect()),
+            limit: limit.map(|limit| limit as u64),
+            batch_rows: state.config().batch_size(),
+            batch_bytes: BATCH_BYTES,
+        };
+        let (objects, table, slots) = (self.objects.clone(), self.table.clone(), self.slots);
+        let ranges = tokio::task::spawn_blocking(move || {
+            let all = std::iter::once(0..slots).filter(|all| !all.is_empty()).collect();
+            prune.ranges(&table, &objects, all)
+        });
+        let ranges = ranges.await.map_err(|e| datafusion::common::DataFusionError::ExecutionJoin(Box::new(e)))?.map_err(QueryError::from)?;
+        let kept: u64 = ranges.iter().map(|r| r.end - r.start).sum();
+        // Under a limit rows are read in order by one partition, which stops as soon as it has enough.
+        let n = if limit.is_some() { 1 } else { state.config().target_partitions() };
+        let partitions = split(ranges, n, PARTITION_SLOTS_MIN);
+        Ok(Arc::new(TableExec::new(self.name.clone(), selection, partitions, self.slots, self.slots - kept, self.rows)))
+    }
+}
+
+/// The ranges, which ascend, dealt in order to at most `n` partitions of about equally many slots; one partition, perhaps empty, at least.
+pub fn split(ranges: Vec<Range<u64>>, n: usize, slots_min: u64) -> Vec<Vec<Range<u64>>> {
+    let total: u64 = ranges.iter().map(|r| r.end - r.start).sum();
+    let n = (n as u64).min(total.div_ceil(slots_min.max(1))).max(1);
+    let mut parts: Vec<Vec<Range<u64>>> = vec![Vec::new()];
+    let mut dealt = 0u64;
+    for mut range in ranges {
+        while range.start < range.end {
+            // Where the present partition ends, in slots dealt.
+            let end = (u128::from(total) * parts.len() as u128 / u128::from(n)) as u64;
+            if dealt >= end && (parts.len() as u64) < n {
+                parts.push(Vec::new());
+                continue;
+            }
+            let take = if parts.len() as u64 == n { range.end - range.start } else { (end - dealt).min(range.end - range.start) };
+            if let Some(part) = parts.last_mut() {
+                part.push(range.start..range.start + take);
+            }
+            range.start += take;
+            dealt += take;
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn partitions_hold_every_slot_once_in_order(lengths in prop::collection::vec((0u64..5, 1u64..200), 0..12), n in 1usize..9, least in 1u64..64) {
+            let mut ranges: Vec<Range<u64>> = Vec::new();
+            let mut at = 0;
+            for (gap, length) in lengths {
+                at += gap + 1;
+                ranges.push(at..at + length);
+                at += length;
+            }
+            let slots: Vec<u64> = ranges.iter().cloned().flatten().collect();
+            let parts = split(ranges, n, least);
+            prop_assert!(!parts.is_empty() && parts.len() <= n);
+            let dealt: Vec<u64> = parts.iter().flatten().cloned().flatten().collect();
+            prop_assert_eq!(&dealt, &slots);
+            if parts.len() > 1 {
+                for part in &parts {
+                    let held: u64 = part.iter().map(|r| r.end - r.start).sum();
+                    prop_assert!(held.abs_diff(slots.len() as u64 / parts.len() as u64) <= 1, "{} of {}", held, slots.len());
+                }
+            }
+        }
+    }
+}

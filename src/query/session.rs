@@ -1,0 +1,102 @@
+//! Sessions: SQL over the revisions of one repository.
+
+use std::sync::{Arc, OnceLock};
+
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+
+use super::answer::{Answer, AnswerStream, Interrupt, Threads};
+use super::engine::{Options, state};
+use super::error::translate;
+use super::params::{Params, substitute};
+use super::{QueryError, Revisions, catalog};
+
+/// Answers queries about a repository. Cheap to share; each query sees the repository as it is when it starts.
+///
+/// `FROM t` is the table of the working state (or of the revision the query is asked at), `FROM "v1.0".t` that of a revision, `dsv.commits`, `dsv.branches`,
+/// `dsv.tags`, `dsv.tables` and `dsv.columns` describe the repository.
+pub struct Session {
+    revisions: Arc<dyn Revisions>,
+    options: Options,
+    state: SessionState,
+    threads: OnceLock<Arc<Threads>>,
+}
+
+impl Session {
+    /// A session on a repository.
+    pub fn new(revisions: Arc<dyn Revisions>, options: Options) -> Result<Session, QueryError> {
+        let state = state(&options)?;
+        Ok(Session { revisions, options, state, threads: OnceLock::new() })
+    }
+
+    /// Runs one SELECT, VALUES or EXPLAIN; tables without a schema are those of the revision `at`, or of the working state. Runs on threads of its own: not to
+    /// be called inside of an async task.
+    pub fn query(&self, sql: &str, params: &Params, at: Option<&str>) -> Result<Answer, QueryError> {
+        let threads = self.threads()?;
+        let interrupt = self.options.interrupted.clone().map(Interrupt::new);
+        let stream = threads.wait(interrupt.as_ref(), self.query_async(sql, params, at))??;
+        Ok(Answer::new(stream, threads, interrupt))
+    }
+
+    /// As [`Session::query`], on the tokio runtime it is polled on, which must be one of several threads.
+    pub async fn query_async(&self, sql: &str, params: &Params, at: Option<&str>) -> Result<AnswerStream, QueryError> {
+        let (state, plan) = self.plan(sql, params, at).await?;
+        AnswerStream::start(plan, state.task_ctx(), self.options.memory_bytes)
+    }
+
+    fn threads(&self) -> Result<Arc<Threads>, QueryError> {
+        if let Some(threads) = self.threads.get() {
+            return Ok(threads.clone());
+        }
+        let threads = Arc::new(Threads::new(self.options.threads)?);
+        Ok(self.threads.get_or_init(|| threads).clone())
+    }
+
+    async fn plan(&self, sql: &str, params: &Params, at: Option<&str>) -> Result<(SessionState, Arc<dyn ExecutionPlan>), QueryError> {
+        let fail = |e| translate(e, self.options.memory_bytes);
+        let mut statement = parse(sql)?;
+        refuse_writes(&statement)?;
+        substitute(&mut statement, params)?;
+        let references = self.state.resolve_table_references(&statement).map_err(fail)?;
+        let (revisions, at) = (self.revisions.clone(), at.map(str::to_owned));
+        let tables = tokio::task::spawn_blocking(move || catalog::build(&*revisions, at.as_deref(), &references));
+        let tables = tables.await.map_err(|e| QueryError::Run(e.to_string()))??;
+        let mut state = SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(tables).build();
+        state.mark_start_execution();
+        let plan = state.statement_to_plan(statement).await.map_err(fail)?;
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan).map_err(fail)?;
+        let plan = state.create_physical_plan(&plan).await.map_err(fail)?;
+        Ok((state, plan))
+    }
+}
+
+/// The one statement that a text holds.
+fn parse(sql: &str) -> Result<Statement, QueryError> {
+    let fail = |e| translate(e, 0);
+    let parser = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build();
+    let mut statements = parser.and_then(|mut parser| parser.parse_statements()).map_err(fail)?;
+    match (statements.pop_front(), statements.len()) {
+        (None, _) => Err(QueryError::Syntax { at: None, why: "there is no query".into() }),
+        (Some(statement), 0) => Ok(statement),
+        (Some(_), more) => Err(QueryError::Refused(format!("one query at a time: {} more stand after the first", more))),
+    }
+}
+
+fn refuse_writes(statement: &Statement) -> Result<(), QueryError> {
+    match statement {
+        Statement::Statement(inner) => match &**inner {
+            SqlStatement::Query(_) | SqlStatement::Explain { .. } => Ok(()),
+            other => {
+                let text = other.to_string();
+                let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+                Err(QueryError::Refused(format!("{verb} is refused: a query only reads")))
+            }
+        },
+        Statement::Explain(explain) => refuse_writes(&explain.statement),
+        _ => Err(QueryError::Refused("a query only reads".into())),
+    }
+}

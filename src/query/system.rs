@@ -1,0 +1,123 @@
+//! The system tables: `dsv.commits`, `dsv.branches`, `dsv.tags`, `dsv.tables`, `dsv.columns`.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMillisecondArray, UInt64Array};
+use arrow::datatypes::{Field, Schema};
+use datafusion::catalog::{MemTable, TableProvider};
+
+use crate::base::name::nearest;
+use crate::table::Table;
+
+use super::catalog::Snapshots;
+use super::revisions::RefKind;
+use super::{QueryError, Revisions};
+
+/// The schema they stand in.
+pub const SCHEMA: &str = "dsv";
+
+const NAMES: [&str; 5] = ["branches", "columns", "commits", "tables", "tags"];
+
+/// The system table of that name.
+pub fn table(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>, name: &str) -> Result<Arc<dyn TableProvider>, QueryError> {
+    let batch = match name {
+        "commits" => commits(revisions)?,
+        "branches" => branches(revisions)?,
+        "tags" => tags(revisions)?,
+        "tables" => tables(revisions, snapshots)?,
+        "columns" => columns(revisions, snapshots)?,
+        _ => {
+            let near = nearest(name, NAMES).into_iter().map(|near| format!("{SCHEMA}.{near}")).collect();
+            return Err(QueryError::NoTable { name: name.to_owned(), revision: Some(SCHEMA.to_owned()), near });
+        }
+    };
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(|e| super::error::translate(e, 0))?;
+    Ok(Arc::new(table))
+}
+
+fn batch(columns: Vec<(&str, ArrayRef, bool)>) -> Result<RecordBatch, QueryError> {
+    let fields: Vec<Field> = columns.iter().map(|(name, values, nullable)| Field::new(*name, values.data_type().clone(), *nullable)).collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, values, _)| values).collect())?)
+}
+
+fn text<T: AsRef<str>>(values: impl IntoIterator<Item = T>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values))
+}
+
+fn millis(values: impl IntoIterator<Item = i64>) -> ArrayRef {
+    Arc::new(TimestampMillisecondArray::from_iter_values(values).with_timezone("UTC"))
+}
+
+fn lists<'a>(values: impl IntoIterator<Item = &'a Vec<String>>) -> ArrayRef {
+    let mut builder = ListBuilder::new(StringBuilder::new());
+    for list in values {
+        for item in list {
+            builder.values().append_value(item);
+        }
+        builder.append(true);
+    }
+    Arc::new(builder.finish())
+}
+
+fn commits(revisions: &dyn Revisions) -> Result<RecordBatch, QueryError> {
+    let rows = revisions.commits()?;
+    batch(vec![
+        ("id", text(rows.iter().map(|r| &r.id)), false),
+        ("parents", lists(rows.iter().map(|r| &r.parents)), false),
+        ("author", text(rows.iter().map(|r| &r.author)), false),
+        ("email", text(rows.iter().map(|r| &r.email)), false),
+        ("authored", millis(rows.iter().map(|r| r.authored_millis)), false),
+        ("committed", millis(rows.iter().map(|r| r.committed_millis)), false),
+        ("message", text(rows.iter().map(|r| &r.message)), false),
+    ])
+}
+
+fn branches(revisions: &dyn Revisions) -> Result<RecordBatch, QueryError> {
+    let mut rows = revisions.refs()?;
+    rows.retain(|r| r.kind == RefKind::Branch);
+    let commits: StringArray = rows.iter().map(|r| r.commit.as_deref()).collect();
+    let current: BooleanArray = rows.iter().map(|r| Some(r.current)).collect();
+    batch(vec![("name", text(rows.iter().map(|r| &r.name)), false), ("commit", Arc::new(commits), true), ("current", Arc::new(current), false)])
+}
+
+fn tags(revisions: &dyn Revisions) -> Result<RecordBatch, QueryError> {
+    let mut rows = revisions.refs()?;
+    rows.retain(|r| r.kind == RefKind::Tag);
+    let commits: StringArray = rows.iter().map(|r| r.commit.as_deref()).collect();
+    let messages: StringArray = rows.iter().map(|r| r.message.as_deref()).collect();
+    batch(vec![("name", text(rows.iter().map(|r| &r.name)), false), ("commit", Arc::new(commits), true), ("message", Arc::new(messages), true)])
+}
+
+fn loaded(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<Vec<(String, Table)>, QueryError> {
+    let objects = revisions.objects();
+    snapshots.tables(None)?.iter().map(|(name, id)| Ok((name.clone(), Table::load(&objects, *id)?))).collect()
+}
+
+fn tables(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<RecordBatch, QueryError> {
+    let objects = revisions.objects();
+    let tables = loaded(revisions, snapshots)?;
+    let rows = tables.iter().map(|(_, table)| table.rows(&objects)).collect::<Result<Vec<u64>, _>>()?;
+    let keys: Vec<Vec<String>> = tables.iter().map(|(_, t)| t.schema.key_indices().into_iter().map(|i| t.schema.columns[i].name.clone()).collect()).collect();
+    batch(vec![
+        ("name", text(tables.iter().map(|(name, _)| name)), false),
+        ("rows", Arc::new(UInt64Array::from(rows)), false),
+        ("columns", Arc::new(UInt64Array::from_iter_values(tables.iter().map(|(_, t)| t.columns.len() as u64))), false),
+        ("key", lists(&keys), false),
+        ("id", text(tables.iter().map(|(_, t)| t.id.to_string())), false),
+    ])
+}
+
+fn columns(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<RecordBatch, QueryError> {
+    let tables = loaded(revisions, snapshots)?;
+    let rows: Vec<_> = tables.iter().flat_map(|(name, table)| (1u64..).zip(&table.schema.columns).map(move |(at, column)| (name, table, at, column))).collect();
+    let keys: BooleanArray = rows.iter().map(|(_, table, _, column)| Some(table.schema.key.contains(&column.id))).collect();
+    let nullable: BooleanArray = rows.iter().map(|(.., column)| Some(column.nullable)).collect();
+    batch(vec![
+        ("table", text(rows.iter().map(|(name, ..)| name)), false),
+        ("position", Arc::new(UInt64Array::from_iter_values(rows.iter().map(|(_, _, at, _)| *at))), false),
+        ("name", text(rows.iter().map(|(.., column)| &column.name)), false),
+        ("type", text(rows.iter().map(|(.., column)| column.ty.to_string())), false),
+        ("key", Arc::new(keys), false),
+        ("nullable", Arc::new(nullable), false),
+    ])
+}
