@@ -6,4 +6,5 @@ mod scenes;
 mod damage;
 mod drawn;
 mod golden;
+mod replay;
 mod walls;

@@ -293,6 +293,10 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % (values.len() + 1)).chain([0, values.len()]).collect();
         cuts.sort();
         let parts: Vec<ArrayRef> = cuts.windows(2).map(|pair| build(&ty, &values[pair[0]..pair[1]], Some(seed ^ pair[0] as u64))).collect();
+        let segments = encode_segments(&parts).unwrap();
+        let joined: Vec<u8> = segments.segments.iter().flat_map(|segment| segment.to_vec()).collect();
+        prop_assert_eq!(segments.size, joined.len() as u64);
+        prop_assert_eq!(&(joined, segments.validity), &whole);
         let parts = encode_parts(&parts, 64).unwrap();
         prop_assert_eq!((parts.bytes, parts.validity), whole);
     }
