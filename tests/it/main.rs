@@ -5,7 +5,9 @@
 mod scenes;
 
 mod cli;
+mod damage;
 mod drawn;
+mod golden;
 mod replay;
 mod support;
 mod walls;
