@@ -20,6 +20,7 @@ mod expression;
 mod params;
 mod provider;
 mod prune;
+mod repository;
 mod revisions;
 mod rows;
 mod session;

@@ -24,6 +24,8 @@ pub struct LogOptions {
     pub topological: bool,
     /// Only commits that changed one of these tables.
     pub tables: Vec<String>,
+    /// With one table: only commits that changed one of these of its columns. Rows that come or go do not count.
+    pub columns: Vec<String>,
     /// Follow first parents alone.
     pub first_parent: bool,
 }
@@ -109,7 +111,7 @@ impl Repo {
             }
             let parents = parents_of(&commit);
             on_line.extend(&parents);
-            if filtered && !self.changes_tables(&commit, &options.tables)? {
+            if filtered && !(self.changes_tables(&commit, &options.tables)? && self.changes_columns(&commit, &options.tables, &options.columns)?) {
                 hidden.insert(id, parents);
                 continue;
             }

@@ -14,12 +14,14 @@ mod import;
 mod log;
 mod open;
 mod operations;
+pub mod profile;
 mod reset;
 mod restore;
 mod status;
 mod switch;
 mod tables;
 mod tag;
+mod touched;
 mod verify;
 mod working;
 

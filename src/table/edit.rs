@@ -203,6 +203,22 @@ impl Table {
         Ok(table)
     }
 
+    /// The table with a column of that type that holds other values: one for each live row, in order. Its identity and its place stay.
+    pub fn refill_column(
+        &self,
+        objects: &Arc<Objects>,
+        name: &str,
+        ty: Type,
+        values: Box<dyn Iterator<Item = Result<ArrayRef, TableError>>>,
+    ) -> Result<Table, TableError> {
+        let index = self.schema.index(name)?;
+        let slices = self.spread(objects, name, &ty, values)?;
+        let mut table = self.clone();
+        table.columns[index] = LazyRope::new(Rope::build(&**objects, slices)?);
+        table.schema.columns[index].ty = ty;
+        Ok(table)
+    }
+
     /// The table with its columns in another order: `order` names each once.
     pub fn reorder_columns(&self, order: &[usize]) -> Result<Table, TableError> {
         let mut seen = order.to_vec();

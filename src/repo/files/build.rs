@@ -31,6 +31,24 @@ pub(super) fn empty_is_value(ty: &Type) -> bool {
     matches!(ty, Type::Plain(DataType::Utf8 | DataType::Binary) | Type::Enum(_) | Type::Image | Type::Audio | Type::Video)
 }
 
+/// Bytes that a row of these columns takes at least, nulls and all.
+pub(super) fn row_bytes(columns: &[(String, Type)]) -> usize {
+    let cell = |ty: &Type| match ty {
+        Type::Embedding { dim, .. } => *dim as usize * 4,
+        Type::Tensor { shape, .. } => shape.iter().map(|d| *d as usize).product::<usize>().saturating_mul(8),
+        _ => 8,
+    };
+    columns.iter().map(|(_, ty)| cell(ty)).sum()
+}
+
+/// The field of the items of a list or vector.
+fn child_of(ty: &Type) -> Result<FieldRef, Misfit> {
+    match ty.field("", true).data_type() {
+        DataType::List(item) | DataType::FixedSizeList(item, _) => Ok(item.clone()),
+        _ => Err(Misfit::new(&ty.to_string(), "has no items")),
+    }
+}
+
 /// A builder for cells of type `ty`.
 pub(super) fn builder(ty: &Type) -> Result<Box<dyn Build>, Misfit> {
     Ok(match ty {
@@ -38,21 +56,23 @@ pub(super) fn builder(ty: &Type) -> Result<Box<dyn Build>, Misfit> {
         Type::Json => Box::new(Json(StringBuilder::new())),
         Type::Uuid => Box::new(FixedBytes { builder: FixedSizeBinaryBuilder::new(16), width: 16, uuid: true }),
         Type::Enum(labels) => Box::new(Text { builder: StringBuilder::new(), labels: labels.clone(), ty: ty.to_string() }),
-        Type::List(item) => Box::new(List { items: builder(item)?, ends: vec![0], valid: vec![], ty: ty.clone(), pairs: false }),
+        Type::List(item) => Box::new(List { items: builder(item)?, item: child_of(ty)?, ends: vec![0], valid: vec![], ty: ty.clone(), pairs: false }),
         Type::Map(key, value) => {
             let entry = Type::Struct(vec![("key".to_owned(), (**key).clone()), ("value".to_owned(), (**value).clone())]);
-            Box::new(List { items: builder(&entry)?, ends: vec![0], valid: vec![], ty: ty.clone(), pairs: true })
+            Box::new(List { items: builder(&entry)?, item: child_of(ty)?, ends: vec![0], valid: vec![], ty: ty.clone(), pairs: true })
         }
         Type::Struct(fields) => {
             let children = fields.iter().map(|(_, t)| builder(t)).collect::<Result<_, _>>()?;
-            Box::new(Struct { children, fields: fields.clone(), valid: vec![], ty: ty.clone() })
+            let arrow = fields.iter().map(|(name, t)| t.field(name, true)).collect();
+            Box::new(Struct { children, fields: fields.clone(), arrow, valid: vec![], ty: ty.clone() })
         }
         Type::Embedding { dim, half } => {
             let item = Type::Plain(if *half { DataType::Float16 } else { DataType::Float32 });
-            Box::new(Fixed { items: builder(&item)?, shape: vec![*dim], valid: vec![], ty: ty.clone() })
+            Box::new(Fixed { items: builder(&item)?, item: child_of(ty)?, shape: vec![*dim], valid: vec![], ty: ty.clone() })
         }
         Type::Tensor { shape, element } => {
-            Box::new(Fixed { items: builder(&Type::Plain(element.clone()))?, shape: shape.clone(), valid: vec![], ty: ty.clone() })
+            let items = builder(&Type::Plain(element.clone()))?;
+            Box::new(Fixed { items, item: child_of(ty)?, shape: shape.clone(), valid: vec![], ty: ty.clone() })
         }
         Type::Image | Type::Audio | Type::Video => Box::new(Bytes(BinaryBuilder::new())),
     })
@@ -142,9 +162,11 @@ fn nulls(valid: &mut Vec<bool>) -> Option<NullBuffer> {
     Some(NullBuffer::from(std::mem::take(valid))).filter(|n| n.null_count() > 0)
 }
 
+type Parse<N> = Box<dyn Fn(&str) -> Option<N> + Send>;
+
 struct Number<T: ArrowPrimitiveType> {
     builder: PrimitiveBuilder<T>,
-    parse: Box<dyn Fn(&str) -> Option<T::Native> + Send>,
+    parse: Parse<T::Native>,
     ty: String,
 }
 
@@ -370,6 +392,7 @@ impl Build for FixedBytes {
 /// Lists, and maps as lists of pairs.
 struct List {
     items: Box<dyn Build>,
+    item: FieldRef,
     ends: Vec<i32>,
     valid: Vec<bool>,
     ty: Type,
@@ -426,14 +449,14 @@ impl Build for List {
 
     fn finish(&mut self) -> ArrayRef {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.ends, vec![0])));
-        let DataType::List(item) = self.ty.field("", true).data_type().clone() else { unreachable!("lists and maps are lists") };
-        Arc::new(ListArray::new(item, offsets, self.items.finish(), nulls(&mut self.valid)))
+        Arc::new(ListArray::new(self.item.clone(), offsets, self.items.finish(), nulls(&mut self.valid)))
     }
 }
 
 struct Struct {
     children: Vec<Box<dyn Build>>,
     fields: Vec<(String, Type)>,
+    arrow: Fields,
     valid: Vec<bool>,
     ty: Type,
 }
@@ -476,17 +499,17 @@ impl Build for Struct {
     fn finish(&mut self) -> ArrayRef {
         let rows = self.valid.len();
         let nulls = nulls(&mut self.valid);
-        let DataType::Struct(fields) = self.ty.field("", true).data_type().clone() else { unreachable!("a struct's storage is a struct") };
-        if fields.is_empty() {
+        if self.children.is_empty() {
             return Arc::new(StructArray::new_empty_fields(rows, nulls));
         }
-        Arc::new(StructArray::new(fields, self.children.iter_mut().map(|child| child.finish()).collect(), nulls))
+        Arc::new(StructArray::new(self.arrow.clone(), self.children.iter_mut().map(|child| child.finish()).collect(), nulls))
     }
 }
 
 /// Embeddings and tensors.
 struct Fixed {
     items: Box<dyn Build>,
+    item: FieldRef,
     shape: Vec<u32>,
     valid: Vec<bool>,
     ty: Type,
@@ -538,7 +561,7 @@ impl Build for Fixed {
     }
 
     fn finish(&mut self) -> ArrayRef {
-        let DataType::FixedSizeList(item, size) = self.ty.field("", true).data_type().clone() else { unreachable!("vectors are fixed lists") };
-        Arc::new(FixedSizeListArray::new(item, size, self.items.finish(), nulls(&mut self.valid)))
+        let size = i32::try_from(Self::size(&self.shape)).unwrap_or(i32::MAX);
+        Arc::new(FixedSizeListArray::new(self.item.clone(), size, self.items.finish(), nulls(&mut self.valid)))
     }
 }

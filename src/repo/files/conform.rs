@@ -200,7 +200,7 @@ fn scalar(array: &ArrayRef, from: &Type, to: &Type, target: &DataType) -> Result
     }
     let rounds = source.is_floating() && target.is_floating();
     let widens = super::unify(&Type::Plain(source.clone()), &Type::Plain(target.clone())).is_some_and(|wide| wide.storage() == *target);
-    let plain = matches!((from, to), (Type::Plain(_), Type::Plain(_))) && !(source.is_floating() && !target.is_floating());
+    let plain = matches!((from, to), (Type::Plain(_), Type::Plain(_))) && (target.is_floating() || !source.is_floating());
     if plain && (rounds || widens) {
         let wide = cast(array, target);
         match wide {

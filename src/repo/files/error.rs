@@ -55,11 +55,11 @@ pub enum FileError {
         /// Where in it.
         place: Place,
         /// The column.
-        column: String,
+        column: Box<str>,
         /// The value, in quotes, shortened.
-        value: String,
+        value: Box<str>,
         /// Why not, to be read after the value: `is not int64`.
-        why: String,
+        why: Box<str>,
         /// What to do about it.
         hint: Option<String>,
     },
@@ -121,7 +121,7 @@ impl Misfit {
     }
 
     pub fn at(self, file: &str, place: Place, column: &str) -> FileError {
-        FileError::Value { file: file.to_owned(), place, column: column.to_owned(), value: self.value, why: self.why, hint: None }
+        FileError::Value { file: file.to_owned(), place, column: column.into(), value: self.value.into(), why: self.why.into(), hint: None }
     }
 }
 

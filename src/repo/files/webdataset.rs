@@ -488,6 +488,7 @@ impl Samples {
             }
         }
         self.rows += 1;
+        self.bytes += build::row_bytes(&self.columns);
         Ok(())
     }
 

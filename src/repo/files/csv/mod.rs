@@ -135,6 +135,7 @@ impl Reader for Csv {
             order,
             names: self.names.clone(),
             nulls: options.null_values.clone(),
+            row_bytes: build::row_bytes(columns),
             limits: (options.batch_rows, options.batch_bytes),
         }))
     }
@@ -154,6 +155,7 @@ struct CsvParts {
     order: Vec<usize>,
     names: Vec<String>,
     nulls: Vec<String>,
+    row_bytes: usize,
     limits: (usize, usize),
 }
 
@@ -164,7 +166,7 @@ impl Parts for CsvParts {
         while rows < self.limits.0 && bytes < self.limits.1 {
             let Some(record) = self.rows.next()? else { break };
             rows += 1;
-            bytes += record.bytes() + 8 * record.len();
+            bytes += record.bytes() + self.row_bytes;
             for (((text, quoted), slot), name) in record.fields().zip(&mut self.slots).zip(&self.names) {
                 let Some(Slot { builder, empty, keyed }) = slot else { continue };
                 let absent = if text.is_empty() { !(*keyed || quoted && *empty) } else { !quoted && self.nulls.iter().any(|null| null == text) };

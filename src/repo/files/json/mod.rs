@@ -43,8 +43,11 @@ impl Json {
     }
 }
 
+/// Names and values of an object.
+type Fields<'a> = Vec<(Cow<'a, str>, Node<'a>)>;
+
 /// The next object's fields, and the line it starts on.
-fn record<'a>(values: &'a mut Values, source: &Source) -> Result<Option<(Vec<(Cow<'a, str>, Node<'a>)>, u64)>, FileError> {
+fn record<'a>(values: &'a mut Values, source: &Source) -> Result<Option<(Fields<'a>, u64)>, FileError> {
     let Some((text, line)) = values.next()? else { return Ok(None) };
     let node = node::parse(text).map_err(|fault| {
         let breaks = text.as_bytes().iter().take(fault.at).filter(|b| **b == b'\n').count() as u64;
@@ -96,6 +99,7 @@ impl Reader for Json {
             builders: builders.collect::<Result<_, _>>()?,
             places: columns.iter().enumerate().map(|(i, (name, _))| (name.clone(), i)).collect(),
             names: columns.iter().map(|(name, _)| name.clone()).collect(),
+            row_bytes: build::row_bytes(columns),
             limits: (options.batch_rows, options.batch_bytes),
         }))
     }
@@ -107,6 +111,7 @@ struct JsonParts {
     builders: Vec<Box<dyn Build>>,
     places: HashMap<String, usize>,
     names: Vec<String>,
+    row_bytes: usize,
     limits: (usize, usize),
 }
 
@@ -119,7 +124,7 @@ impl Parts for JsonParts {
             row.resize(self.names.len(), None);
             let Some((fields, line)) = record(&mut self.values, &self.source)? else { break };
             rows += 1;
-            bytes += 8 * self.names.len();
+            bytes += self.row_bytes;
             for (i, (name, node)) in fields.into_iter().enumerate() {
                 let at = match self.names.get(i) {
                     Some(known) if *known == name => Some(i),

@@ -68,7 +68,7 @@ fn the_odd_files_of_parquet_testing() {
         match read(path) {
             Ok((columns, rows)) => {
                 let theirs = by_arrow(path).unwrap_or_else(|e| panic!("{name} was read, and arrow-rs says: {e}"));
-                let ours = printed(&[rows.clone()]);
+                let ours = printed(std::slice::from_ref(&rows));
                 assert_eq!(ours.len(), theirs.len(), "{name}");
                 for (i, (a, b)) in ours.iter().zip(&theirs).enumerate() {
                     for ((a, b), (column, _)) in a.iter().zip(b).zip(&columns) {

@@ -1,0 +1,39 @@
+# Each target does all its set-up. What it needs: a Rust toolchain, and for the tests Python 3.
+# The demo and the tests share one profile and one target directory, so whichever comes second builds little.
+
+.PHONY: demo test test-full bench lint
+.DEFAULT_GOAL := help
+
+DATA ?=
+
+help:
+	@echo "make demo               a dataset becomes a versioned repository, step by step"
+	@echo "make demo DATA=folder   the same with your own pictures"
+	@echo "make test               all tests but the long ones; the last line counts them"
+	@echo "make test-full          the long ones too"
+	@echo "make bench              benchmarks, on a release build of their own"
+	@echo "make lint               formatting and clippy"
+
+demo: has-cargo
+	cargo build --bin dsv --example scenes
+	@sh scripts/demo.sh "$(DATA)"
+
+test: has-cargo has-python
+	@python3 scripts/test.py
+
+test-full: has-cargo has-python
+	@python3 scripts/test.py --full
+
+bench: has-cargo
+	cargo bench
+
+lint: has-cargo
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+.PHONY: help has-cargo has-python
+has-cargo:
+	@command -v cargo >/dev/null || { echo "error: cargo is missing: install a Rust toolchain (rustup.rs)" >&2; exit 2; }
+
+has-python:
+	@command -v python3 >/dev/null || { echo "error: python3 is missing: install Python 3.8 or newer" >&2; exit 2; }

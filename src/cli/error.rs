@@ -1,0 +1,183 @@
+//! Errors at the edge: one line of what is wrong, hints, and the exit code.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use super::ui::paint::Paint;
+use super::ui::progress::INTERRUPTED_EXIT;
+use crate::history::HistoryError;
+use crate::repo::RepoError;
+use crate::repo::files::FileError;
+use crate::table::TableError;
+
+/// The answer is no: nothing to commit, a check that fails.
+pub const NO: u8 = 1;
+/// The command was used wrongly.
+pub const USAGE: u8 = 2;
+/// The repository, the data or the machine is at fault.
+pub const FAULT: u8 = 3;
+
+/// Why a verb failed, as the person is told.
+#[derive(Debug)]
+pub struct CliError {
+    /// The process's exit code.
+    pub exit: u8,
+    /// One line, without `error:`; empty says nothing.
+    pub message: String,
+    /// What to do about it, a line each.
+    pub hints: Vec<String>,
+}
+
+impl CliError {
+    fn new(exit: u8, message: impl Into<String>) -> CliError {
+        CliError { exit, message: message.into(), hints: Vec::new() }
+    }
+
+    /// The answer is no.
+    pub fn no(message: impl Into<String>) -> CliError {
+        CliError::new(NO, message)
+    }
+
+    /// The command was used wrongly.
+    pub fn usage(message: impl Into<String>) -> CliError {
+        CliError::new(USAGE, message)
+    }
+
+    /// The repository, the data or the machine is at fault.
+    pub fn fault(message: impl Into<String>) -> CliError {
+        CliError::new(FAULT, message)
+    }
+
+    /// An error of a floor below, with the errors beneath it that its own words leave out.
+    pub fn from_floor(exit: u8, error: &(dyn Error + 'static)) -> CliError {
+        CliError::new(exit, chain(error))
+    }
+
+    /// Ctrl-C was pressed.
+    pub fn interrupted() -> CliError {
+        CliError::new(INTERRUPTED_EXIT, "interrupted: nothing was changed")
+    }
+
+    /// Adds a line that helps.
+    pub fn hint(mut self, hint: impl Into<String>) -> CliError {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Says it on stderr.
+    pub fn print(&self, paint: Paint, quiet: bool) {
+        if self.message.is_empty() {
+            return;
+        }
+        let mut err = io::stderr().lock();
+        // Where stderr cannot be written there is nobody to tell.
+        let _ = writeln!(err, "{} {}", paint.error("error:"), one_line(&self.message));
+        if !quiet {
+            for hint in &self.hints {
+                let _ = writeln!(err, "{} {}", paint.hint("hint:"), hint);
+            }
+        }
+    }
+}
+
+/// The words of an error and of those beneath it, each once: many errors already quote the one beneath.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(beneath) = next {
+        let words = beneath.to_string();
+        if !words.is_empty() && !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = beneath.source();
+    }
+    text
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ").chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Only stdout and the pager report bare I/O errors here. A reader that closed its end has what it wanted: that is no error to speak of.
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> CliError {
+        if error.kind() == io::ErrorKind::BrokenPipe { CliError::new(0, "") } else { CliError::fault(format!("cannot write to stdout: {error}")) }
+    }
+}
+
+impl From<RepoError> for CliError {
+    fn from(error: RepoError) -> CliError {
+        match error {
+            RepoError::Interrupted => CliError::interrupted(),
+            RepoError::Table(e) => e.into(),
+            RepoError::File(e) => e.into(),
+            error => CliError { hints: error.hints(), ..CliError::from_floor(error.kind() as u8, &error) },
+        }
+    }
+}
+
+impl From<HistoryError> for CliError {
+    fn from(error: HistoryError) -> CliError {
+        RepoError::from(error).into()
+    }
+}
+
+impl From<TableError> for CliError {
+    fn from(error: TableError) -> CliError {
+        use TableError as T;
+        let exit = match &error {
+            T::Interrupted => return CliError::interrupted(),
+            T::NoColumn { .. } | T::DuplicateColumn(_) | T::Schema(_) | T::Name(_) | T::Type(_) => USAGE,
+            _ => FAULT,
+        };
+        let hint = match &error {
+            T::NoColumn { near, .. } => did_you_mean(near),
+            _ => None,
+        };
+        CliError { hints: hint.into_iter().collect(), ..CliError::from_floor(exit, &error) }
+    }
+}
+
+impl From<FileError> for CliError {
+    fn from(error: FileError) -> CliError {
+        let exit = match &error {
+            FileError::Interrupted => return CliError::interrupted(),
+            FileError::Usage { .. } => USAGE,
+            _ => FAULT,
+        };
+        CliError { hints: error.hint().map(str::to_owned).into_iter().collect(), ..CliError::from_floor(exit, &error) }
+    }
+}
+
+/// What is nearest to a name that does not exist, as a hint.
+pub fn did_you_mean<T: Display>(near: &[T]) -> Option<String> {
+    let quoted: Vec<String> = near.iter().map(|name| format!("'{name}'")).collect();
+    match quoted.as_slice() {
+        [] => None,
+        [one] => Some(format!("did you mean {one}?")),
+        [most @ .., last] => Some(format!("did you mean {} or {last}?", most.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn the_cause_is_told_once_and_on_one_line() {
+        let e = CliError::from_floor(FAULT, &Outer(io::Error::other("disk\nfull")));
+        assert_eq!(one_line(&e.message), "outer: disk; full");
+        assert_eq!(CliError::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit, 0);
+    }
+
+    #[test]
+    fn suggestions() {
+        assert_eq!(did_you_mean::<&str>(&[]), None);
+        assert_eq!(did_you_mean(&["a", "b", "c"]).unwrap(), "did you mean 'a', 'b' or 'c'?");
+    }
+}

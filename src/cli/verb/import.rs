@@ -1,0 +1,203 @@
+//! `dsv import`.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::cli::args;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::ui::format;
+use crate::format::Type;
+use crate::repo::files::{self, OnError, ReadOptions};
+use crate::repo::{ImportMode, ImportOptions, Imported};
+
+/// Read files into a table
+///
+/// FILE is CSV, TSV, JSON lines, a JSON array, Parquet, Arrow IPC, NumPy .npy, a folder of images, or a WebDataset .tar; plain, .gz or .zst. It may be a
+/// glob (quote it), several files, or - for stdin. The rows go into the working state of the branch; `dsv commit` records them.
+///
+/// Without a mode the table is created, and a table that exists is refused. The types of text formats are found by looking at the whole file, and never
+/// in a way that changes a value: a column with leading zeros, plus signs, too many digits or mixed kinds stays text. --types and --schema say them instead.
+///
+///   --append            add the rows at the end
+///   --replace           make the table equal to the file, schema included; rows that are the same
+///                       keep their identity, so few changes store little
+///   --key COL[,COL]     the columns become the table's key: rows with a known key are updated,
+///                       others are added; the key serves later imports
+///   --key .. --replace  the same, and rows whose key is not in the file are removed
+///
+/// Examples:
+///
+///   dsv import birds birds.csv
+///   dsv import birds more.csv.gz --append
+///   dsv import birds fixed.csv --key id                      update rows by id, add new ones
+///   dsv import birds birds.csv --replace                     the file was edited by hand: take it over
+///   dsv import frames captions.jsonl --media path            `path` becomes the pictures' bytes
+///   dsv import frames captions.csv --media path --on-error skip
+///   dsv import faces photos/                                 a path and a media column
+///   dsv import quakes quakes.geojson --records features
+///   dsv import zips zips.csv --types zip=text,price='decimal(10,2)'
+///   curl -s https://example.org/x.csv | dsv import x - --format csv
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Import {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    table: String,
+    /// Files, folders, globs, or - for stdin
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<String>,
+    /// Add the rows at the end of the table
+    #[arg(long, conflicts_with = "replace", help_heading = "Mode")]
+    append: bool,
+    /// Make the table equal to the file
+    #[arg(long, help_heading = "Mode")]
+    replace: bool,
+    /// Match rows by these columns: update and insert
+    #[arg(long, value_name = "COL[,COL]", help_heading = "Mode")]
+    key: Vec<String>,
+    /// Turn a column of paths into the bytes of those files
+    #[arg(long, value_name = "COL", help_heading = "Reading")]
+    media: Vec<String>,
+    /// The types of some columns
+    #[arg(long, value_name = "COL=TYPE,...", help_heading = "Reading")]
+    types: Vec<String>,
+    /// The names and types of all columns: COL=TYPE,... or a file with one of them a line
+    #[arg(long, value_name = "COL=TYPE,...|FILE", conflicts_with = "types", help_heading = "Reading")]
+    schema: Option<String>,
+    /// What the files are: csv, tsv, jsonl, json, parquet, arrow, npy, images or webdataset; found by name and content without it
+    #[arg(long, value_name = "FORMAT", help_heading = "Reading")]
+    format: Option<String>,
+    /// The rows of a JSON document are in this member, as `features` in GeoJSON; a path a.b goes deeper
+    #[arg(long, value_name = "PATH", help_heading = "Reading")]
+    records: Option<String>,
+    /// The character between the fields of a CSV file
+    #[arg(long, value_name = "CHAR", help_heading = "Reading")]
+    delimiter: Option<String>,
+    /// The first line of a CSV file holds values, not names; columns are called column1, column2, ...
+    #[arg(long, help_heading = "Reading")]
+    no_header: bool,
+    /// Text that means null in a CSV file, besides the empty field; may be repeated
+    #[arg(long = "null", value_name = "TEXT", help_heading = "Reading")]
+    nulls: Vec<String>,
+    /// What to do with a row whose media file is broken or missing: stop, skip the row, or make the cell null
+    #[arg(long, value_name = "stop|skip|null", default_value = "stop", hide_default_value = true, help_heading = "Reading")]
+    on_error: String,
+}
+
+impl Import {
+    pub fn run(self, context: &Context) -> Result<(), CliError> {
+        let options = self.options(context)?;
+        let names: Vec<String> = self.files.iter().map(|f| if f == "-" { f.clone() } else { context.path(f).display().to_string() }).collect();
+        let inputs = files::inputs(&names)?;
+        let repo = context.working_repo()?;
+        let done = repo.import(&self.table, &inputs, &options, &self.command())?;
+        report(context, &self.table, &done)
+    }
+
+    /// What the operation log says.
+    fn command(&self) -> String {
+        let mut words = vec!["import".to_owned(), self.table.clone()];
+        words.extend(self.files.iter().cloned());
+        if self.append {
+            words.push("--append".to_owned());
+        }
+        if self.replace {
+            words.push("--replace".to_owned());
+        }
+        if !self.key.is_empty() {
+            words.push(format!("--key {}", self.key.join(",")));
+        }
+        words.join(" ")
+    }
+
+    fn options(&self, context: &Context) -> Result<ImportOptions, CliError> {
+        let key = args::names("--key", &self.key)?;
+        let mode = match (self.append, self.replace, key.is_empty()) {
+            (true, ..) => ImportMode::Append,
+            (_, true, _) => ImportMode::Replace,
+            (_, _, false) => ImportMode::Upsert,
+            _ => ImportMode::Create,
+        };
+        let mut read = ReadOptions {
+            format: self.format.as_deref().map(str::parse).transpose()?,
+            types: args::types("--types", &self.types)?,
+            records: self.records.clone(),
+            media: args::names("--media", &self.media)?,
+            null_values: self.nulls.clone(),
+            header: !self.no_header,
+            ..ReadOptions::default()
+        };
+        read.schema = self.schema.as_deref().map(|text| schema(context, text)).transpose()?;
+        read.on_error = match self.on_error.as_str() {
+            "stop" => OnError::Stop,
+            "skip" => OnError::Skip,
+            "null" => OnError::Null,
+            other => return Err(CliError::usage(format!("--on-error: '{other}' is none of stop, skip, null"))),
+        };
+        read.delimiter = self.delimiter.as_deref().map(delimiter).transpose()?;
+        Ok(ImportOptions { mode, key, read })
+    }
+}
+
+/// One ASCII character, or `tab` or `\\t`.
+fn delimiter(text: &str) -> Result<u8, CliError> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(*byte),
+        _ => Err(CliError::usage(format!("--delimiter: '{text}' is not one character"))),
+    }
+}
+
+/// `--schema`: the columns themselves, or a file with one of them a line.
+fn schema(context: &Context, text: &str) -> Result<Vec<(String, Type)>, CliError> {
+    let path = context.path(text);
+    if !path.is_file() {
+        return args::types("--schema", &[text.to_owned()]);
+    }
+    let lines = std::fs::read_to_string(&path).map_err(|e| CliError::fault(format!("{}: {e}", path.display())))?;
+    let columns: Vec<String> =
+        lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| l.trim_end_matches(',').to_owned()).collect();
+    args::types("--schema", &columns)
+}
+
+/// Rows left out that are told one by one.
+const SKIPPED_TOLD: usize = 10;
+
+fn report(context: &Context, table: &str, done: &Imported) -> Result<(), CliError> {
+    let changes = &done.changes;
+    if context.ui.json {
+        let skipped: Vec<_> = done.skipped.iter().map(|s| json!({"file": s.file, "row": s.row, "why": s.why})).collect();
+        let line = json!({
+            "table": table, "created": done.created, "rows": done.rows, "columns": done.columns, "rows_added": changes.added,
+            "rows_removed": changes.removed, "rows_changed": changes.changed, "cells_changed": changes.cells, "skipped": skipped,
+        });
+        let mut out = context.ui.out();
+        writeln!(out, "{line}")?;
+        return Ok(out.finish()?);
+    }
+    for skipped in done.skipped.iter().take(SKIPPED_TOLD) {
+        context.ui.warn(format!("{}, row {}: {}", skipped.file, skipped.row, skipped.why));
+    }
+    if done.skipped.len() > SKIPPED_TOLD {
+        context.ui.warn(format!("and {} more", format::count((done.skipped.len() - SKIPPED_TOLD) as u64)));
+    }
+    let size = format!("{}, {}", format::plural(done.rows, "row"), format::plural(done.columns as u64, "column"));
+    if done.created {
+        context.ui.note(format!("Created table {table}: {size}"));
+        return Ok(());
+    }
+    let mut parts = Vec::new();
+    for (n, word) in [(changes.added, "added"), (changes.removed, "removed")] {
+        if n > 0 {
+            parts.push(format!("{} {word}", format::plural(n, "row")));
+        }
+    }
+    if changes.changed > 0 {
+        parts.push(format!("{} changed ({})", format::plural(changes.changed, "row"), format::plural(changes.cells, "cell")));
+    }
+    let what = if parts.is_empty() { "no row differs".to_owned() } else { parts.join(", ") };
+    context.ui.note(format!("Table {table}: {what}; now {size}"));
+    Ok(())
+}

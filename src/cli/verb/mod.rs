@@ -1,0 +1,60 @@
+//! One file for each verb: its arguments, its help (the doc comment) and its function together.
+
+mod branch;
+mod cat;
+mod column;
+mod commit;
+mod compact;
+mod completions;
+mod config;
+mod export;
+mod gc;
+mod head;
+mod import;
+mod init;
+mod log;
+mod operations;
+mod query;
+mod redo;
+mod reset;
+mod restore;
+mod sample;
+mod show;
+mod stats;
+mod status;
+mod switch;
+mod table;
+mod tag;
+mod undo;
+mod verify;
+
+use super::context::Context;
+use super::error::CliError;
+
+macro_rules! verbs {
+    ($($name:ident $module:ident),* $(,)?) => {
+        /// What to do. Each verb's help stands on its own type.
+        #[derive(Debug, clap::Subcommand)]
+        pub enum Verb {
+            $(#[allow(missing_docs)] $name($module::$name),)*
+        }
+
+        impl Verb {
+            /// Does it.
+            pub fn run(self, context: &Context) -> Result<(), CliError> {
+                match self {
+                    $(Verb::$name(verb) => verb.run(context),)*
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    Init init, Import import, Status status, Commit commit,
+    Log log, Show show, Head head, Sample sample, Cat cat, Stats stats, Query query, Export export,
+    Branch branch, Switch switch, Tag tag,
+    Table table, Column column,
+    Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
+    Verify verify, Gc gc, Compact compact, Config config, Completions completions,
+}

@@ -1,0 +1,73 @@
+//! `dsv status`.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::describe;
+use crate::cli::error::CliError;
+use crate::cli::refs::{head_json, head_text};
+use crate::history::short;
+
+/// Show the branch and what is not committed yet
+///
+/// With --json, a line {"branch", "detached", "commit", "clean"}, then a line for each table that changed: {"table",
+/// "change": "added|removed|changed|renamed", "from", "rows_before", "rows_after", "rows_added", "rows_removed", "cells_changed", "schema"}.
+///
+/// Examples:
+///
+///   dsv status
+///   dsv status --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Status {
+    /// Show it in one line a table
+    #[arg(short, long)]
+    short: bool,
+}
+
+impl Status {
+    pub fn run(self, context: &Context) -> Result<(), CliError> {
+        let repo = context.repo()?;
+        let status = repo.status()?;
+        let changes = describe::tables(&repo, &status.tables)?;
+        let views = describe::views(&status.views);
+        let mut out = context.ui.page();
+        let paint = context.ui.paint;
+        if context.ui.json {
+            let (branch, detached) = head_json(&status.head);
+            let line = json!({
+                "branch": branch, "detached": detached, "commit": status.commit.map(|c| c.to_string()), "clean": status.is_clean(),
+            });
+            writeln!(out, "{line}")?;
+            for line in changes.iter().chain(&views).map(describe::TableChange::json) {
+                writeln!(out, "{line}")?;
+            }
+            return Ok(out.finish()?);
+        }
+        if self.short {
+            for change in changes.iter().chain(&views) {
+                writeln!(out, "{}", change.short(paint))?;
+            }
+            return Ok(out.finish()?);
+        }
+        let at = status.commit.map_or("no commit yet".to_owned(), |id| format!("at {}", short(&id)));
+        writeln!(out, "On {} {}", paint.current(head_text(&status.head)), paint.dim(format!("({at})")))?;
+        if let Some(base) = &status.outdated {
+            let base = base.map_or("nothing".to_owned(), |id| short(&id));
+            writeln!(out, "{}", paint.warn(format!("The branch has moved since the uncommitted changes were made, on {base}.")))?;
+            writeln!(out, "  'dsv reset' puts them on top of where it is now; 'dsv reset --hard' drops them")?;
+        }
+        if status.is_clean() {
+            writeln!(out, "Nothing to commit")?;
+            return Ok(out.finish()?);
+        }
+        writeln!(out, "\nNot committed yet:")?;
+        writeln!(out, "  {}", paint.dim("('dsv commit -m MESSAGE' records it, 'dsv restore TABLE' forgets it)"))?;
+        for change in changes.iter().chain(&views) {
+            writeln!(out, "{}", change.line(paint))?;
+        }
+        Ok(out.finish()?)
+    }
+}
