@@ -228,14 +228,22 @@ impl Objects {
     }
 
     /// Runs `read` on the place of an object. Where the pack's file has vanished, because it was folded into another or collected after this
-    /// catalogue was read, the head is read anew and `read` run once more.
+    /// catalogue was read, the head is read anew and `read` run again.
     pub(super) fn at_place<T>(&self, id: ObjectId, read: impl Fn(&Place) -> Result<T, ChunkError>) -> Result<T, ChunkError> {
         let vanished = |e: &ChunkError| matches!(e, ChunkError::Store(StoreError::NotFound { .. }) | ChunkError::Missing { .. });
-        match self.place(id).and_then(|place| read(&place)) {
-            Err(e) if vanished(&e) && self.reload().unwrap_or(false) => match self.place(id).and_then(|place| read(&place)) {
-                Err(ChunkError::Store(StoreError::NotFound { .. })) => Err(ChunkError::Missing { object: id }),
-                other => other,
-            },
+        let mut result = self.place(id).and_then(|place| read(&place));
+        for _ in 0..VANISHED_MAX {
+            match result {
+                Err(e) if vanished(&e) && self.reload().unwrap_or(false) => result = self.place(id).and_then(|place| read(&place)),
+                other => return other,
+            }
+            // What no pack of the newest catalogue holds is missing indeed.
+            if matches!(result, Err(ChunkError::Missing { .. })) {
+                return result;
+            }
+        }
+        match result {
+            Err(ChunkError::Store(StoreError::NotFound { .. })) => Err(ChunkError::Missing { object: id }),
             other => other,
         }
     }

@@ -338,9 +338,11 @@ fn beside(grace_ms: u64) {
                         let target = crate::format::operation::HeadRef::Branch(format!("w{writer}"));
                         let view = repo.view().unwrap();
                         let mut transaction = crate::history::Transaction::new(Some(view));
-                        let snapshot =
-                            crate::format::snapshot::Snapshot { tables: [(format!("t{n}"), store_table(repo.objects(), n))].into(), ..Default::default() };
-                        let written = repo.set_working(&mut transaction, &target, None, &snapshot).and_then(|()| repo.publish(transaction, "write"));
+                        let written = store_table(repo.objects(), n).inspect_err(|_| repo.drop_written()).and_then(|table| {
+                            let snapshot = crate::format::snapshot::Snapshot { tables: [(format!("t{n}"), table)].into(), ..Default::default() };
+                            repo.set_working(&mut transaction, &target, None, &snapshot)?;
+                            repo.publish(transaction, "write")
+                        });
                         match written {
                             Ok(_) => kept.push(n),
                             // Without grace what was found may be gone; then nothing was changed.
