@@ -124,6 +124,7 @@ pub struct Objects {
     pub(super) blocks: Cache<(ChunkId, u32), ArrayRef>,
     pending: Mutex<Pending>,
     compressors: Mutex<Vec<Compressor>>,
+    waiting: AtomicU64,
 }
 
 impl std::fmt::Debug for Objects {
@@ -142,6 +143,7 @@ impl Objects {
             blocks: Cache::new(limits.block_cache_bytes),
             pending: Mutex::default(),
             compressors: Mutex::default(),
+            waiting: AtomicU64::new(0),
             store,
             limits,
         }
@@ -185,6 +187,17 @@ impl Objects {
             }
             None => Ok(false),
         }
+    }
+
+    /// Takes so many bytes of those that may wait to be encoded; false, and takes none, if there are not as many.
+    pub(super) fn reserve(&self, bytes: u64) -> bool {
+        let room = |waiting: u64| waiting.checked_add(bytes).filter(|sum| *sum <= self.limits.waiting_bytes);
+        self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok()
+    }
+
+    /// Gives back what [`Objects::reserve`] took.
+    pub(super) fn release(&self, bytes: u64) {
+        self.waiting.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     pub(super) fn compressor<T>(&self, work: impl FnOnce(&mut Compressor) -> Result<T, ChunkError>) -> Result<T, ChunkError> {

@@ -63,7 +63,10 @@ fn sp500_is_replayed() {
     let versions = versions(&data.join("history/sp500.tar.zst"));
     assert_eq!(versions.len(), 189);
     let folder = tempfile::tempdir().unwrap();
-    let options = OpenOptions { environment: Environment::fixed(|| 1_767_225_600_000, &[("DSV_AUTHOR_NAME", "Ada"), ("DSV_AUTHOR_EMAIL", "ada@example.org")]), ..OpenOptions::default() };
+    let options = OpenOptions {
+        environment: Environment::fixed(|| 1_767_225_600_000, &[("DSV_AUTHOR_NAME", "Ada"), ("DSV_AUTHOR_EMAIL", "ada@example.org")]),
+        ..OpenOptions::default()
+    };
     let repo = Repo::init_with(&folder.path().join("repo"), "main", &options).unwrap();
     let (mut refused, mut kept, mut total) = (Vec::new(), Vec::new(), 0);
     for (name, bytes) in &versions {
