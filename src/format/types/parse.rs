@@ -283,4 +283,3 @@ impl<'a> Parser<'a> {
         Ok(Type::Plain(plain))
     }
 }
-
