@@ -65,6 +65,9 @@ pub fn tables(repo: &Repo, changes: &[NameChange<TableObjectId>]) -> Result<Vec<
                 let ((old, before), (new, after)) = (load(old)?, load(new)?);
                 (out.change, out.rows_before, out.rows_after) = ("changed", Some(before), Some(after));
                 out.diff = diff(objects, &old, &new)?;
+                if out.diff.is_empty() && old.schema == new.schema {
+                    out.change = "rewritten";
+                }
                 let name = |i: usize| new.schema.columns.get(i).map(|c| c.name.clone()).unwrap_or_default();
                 out.changed = out.diff.changed.iter().map(|c| name(c.new)).collect();
             }
@@ -166,13 +169,13 @@ impl TableChange {
         if diff.reordered {
             out.push("rows in another order".to_owned());
         }
-        if self.change == "changed" && out.is_empty() && self.what == "table" {
-            out.push("no cell differs".to_owned());
+        if self.change == "rewritten" {
+            out.push("no value differs".to_owned());
         }
         if let ("changed", Some(before), Some(after)) = (self.change, self.rows_before, self.rows_after)
             && before != after
         {
-            out.push(format!("now {} rows", count(after)));
+            out.push(format!("{} rows now", count(after)));
         }
         out
     }

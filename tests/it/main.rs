@@ -5,6 +5,7 @@ mod scenes;
 
 mod cli;
 mod drawn;
+mod real;
 mod replay;
 mod support;
 mod walls;

@@ -235,7 +235,8 @@ fn no_test_file_is_left_out() {
         assert!(main.lines().any(|l| l.trim() == format!("mod {name};")), "tests/it/main.rs does not name {}", path.display());
         if inside.iter().count() == 2 && !inside.ends_with("mod.rs") {
             let module = inside.file_stem().unwrap().to_str().unwrap();
-            let parent = fs::read_to_string(root().join("tests/it").join(first).join("mod.rs")).unwrap();
+            let folder = root().join("tests/it").join(first);
+            let parent = fs::read_to_string(folder.join("mod.rs")).or_else(|_| fs::read_to_string(folder.with_extension("rs"))).unwrap();
             assert!(parent.lines().any(|l| l.trim().trim_start_matches("pub ") == format!("mod {module};")), "{first}/mod.rs does not name {}", path.display());
         }
     }
