@@ -59,12 +59,7 @@ impl From<QueryError> for CliError {
         let exit = match error {
             Q::Interrupted => return CliError::interrupted(),
             Q::Table(e) => return e.into(),
-            Q::Repository(e) => {
-                return match e.downcast::<crate::repo::RepoError>() {
-                    Ok(e) => (*e).into(),
-                    Err(e) => CliError::fault(e.to_string()),
-                };
-            }
+            Q::Repository(e) => return e.into(),
             Q::Run(_) | Q::Memory { .. } | Q::Format(_) | Q::Arrow(_) => FAULT,
             _ => USAGE,
         };

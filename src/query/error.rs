@@ -1,6 +1,5 @@
 //! The one error of this floor, and what DataFusion's errors mean in its terms.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
@@ -9,6 +8,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::base::name::nearest;
 use crate::format::{FormatError, TypeError};
+use crate::repo::{ErrorKind, RepoError};
 use crate::table::TableError;
 
 /// Why a query could not be planned or run. Each message is one line; [`QueryError::near`] has the names that were perhaps meant.
@@ -100,7 +100,7 @@ pub enum QueryError {
     Table(#[from] TableError),
     /// The repository could not be read.
     #[error(transparent)]
-    Repository(Box<dyn Error + Send + Sync>),
+    Repository(#[from] RepoError),
     /// Values that are not what their type says.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -127,6 +127,32 @@ impl QueryError {
             | QueryError::Parameter { near, .. } => near,
             QueryError::Table(TableError::NoColumn { near, .. }) => near,
             _ => &[],
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            QueryError::Repository(error) => error.kind(),
+            QueryError::Table(TableError::NoColumn { .. } | TableError::Schema(_)) => ErrorKind::Usage,
+            QueryError::Table(_) | QueryError::Format(_) | QueryError::Arrow(_) => ErrorKind::Fault,
+            _ => ErrorKind::Usage,
+        }
+    }
+
+    /// What to do about it, a line each.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            QueryError::Repository(error) => error.hints(),
+            QueryError::NoRevision { name, near } if near.is_empty() => {
+                vec![format!("a schema is a revision: \"{name}\".TABLE is the table as it was at '{name}'")]
+            }
+            QueryError::Memory { .. } => vec!["give it more memory, or make it keep less: fewer columns, a LIMIT, a narrower WHERE".to_owned()],
+            other => match other.near() {
+                [] => Vec::new(),
+                [most @ .., last] if !most.is_empty() => vec![format!("did you mean {} or {last}?", most.join(", "))],
+                [last, ..] => vec![format!("did you mean {last}?")],
+            },
         }
     }
 

@@ -17,7 +17,8 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use crate::chunk::Objects;
 use crate::format::Type;
 use crate::format::array::to_storage;
-use crate::table::Table;
+use crate::table::edit::Fill;
+use crate::table::{Table, TableError};
 
 use super::QueryError;
 use super::engine::{Options, state};
@@ -161,6 +162,17 @@ impl Evaluation {
     /// Their type; they come in its storage layout.
     pub fn ty(&self) -> &Type {
         &self.ty
+    }
+
+    /// The values as what fills a new column.
+    pub fn fill(self) -> Fill {
+        Fill::Values(Box::new(self.map(|values| {
+            values.map_err(|error| match error {
+                QueryError::Table(error) => error,
+                QueryError::Interrupted => TableError::Interrupted,
+                other => TableError::Schema(other.to_string()),
+            })
+        })))
     }
 }
 

@@ -7,6 +7,7 @@
 //! provider     a table for DataFusion                  exec        its scan as a node of the plan
 //! prune        what statistics rule out                rows        filter columns first, the rest for rows that pass
 //! expression   one expression over one table, without a plan
+//! revisions    what is needed of a repository          repository  that of a Repo
 //! ```
 //!
 //! Knows no terminal and no file format: rendering is the caller's.
