@@ -156,10 +156,13 @@ fn videos_as_cells() {
     large.extend_from_slice(&u32::try_from(tail).unwrap().to_be_bytes());
     large.extend_from_slice(b"free");
     let mut x = 1u32;
-    large.extend(std::iter::repeat_with(|| {
-        x = x.wrapping_mul(1664525).wrapping_add(1013904223);
-        (x >> 24) as u8
-    }).take(tail - 8));
+    large.extend(
+        std::iter::repeat_with(|| {
+            x = x.wrapping_mul(1664525).wrapping_add(1013904223);
+            (x >> 24) as u8
+        })
+        .take(tail - 8),
+    );
     let large_file = s.file("large.mp4", &large);
     let lines: String = videos.iter().chain([&large_file]).map(|v| format!("{}\n", serde_json::json!({"clip": v}))).collect();
     s.file("videos.jsonl", lines);
