@@ -221,14 +221,14 @@ proptest! {
 fn an_older_operation_is_taken_back_only_where_nothing_moved_since() {
     let home = Home::new();
     let key = |n: &str| branch_key(n);
-    home.set(&[(key("a"), value(&home.objects, 1 as usize)), (key("b"), value(&home.objects, 1 as usize))], 1).unwrap();
+    home.set(&[(key("a"), value(&home.objects, 1)), (key("b"), value(&home.objects, 1))], 1).unwrap();
     let first = home.view();
-    home.set(&[(key("c"), value(&home.objects, 2 as usize))], 2).unwrap();
+    home.set(&[(key("c"), value(&home.objects, 2))], 2).unwrap();
     let back = take_back(&home.objects, &home.view(), first.mark.operation, &first.operation).unwrap();
     back.publish(&home.objects, &home.ledger, &stamp("undo")).unwrap();
     assert_eq!(home.map().into_keys().collect::<Vec<_>>(), ["HEAD", "heads/c"]);
 
-    home.set(&[(key("b"), value(&home.objects, 3 as usize))], 3).unwrap();
+    home.set(&[(key("b"), value(&home.objects, 3))], 3).unwrap();
     let error = take_back(&home.objects, &home.view(), first.mark.operation, &first.operation).unwrap_err();
     assert!(error.to_string().contains("branch 'a' has moved since, by 'undo'"), "{error}");
 }
@@ -238,7 +238,7 @@ fn a_change_relied_upon_fails_the_transaction() {
     let home = Home::new();
     let mut mine = Transaction::new(Some(home.view()));
     mine.rely_on(state::HEAD).unwrap();
-    mine.set(&branch_key("x"), value(&home.objects, 1 as usize)).unwrap();
+    mine.set(&branch_key("x"), value(&home.objects, 1)).unwrap();
     home.set(&[(state::HEAD.into(), Some(HeadRef::Branch("x".into()).encode()))], 1).unwrap();
     let error = mine.publish(&home.objects, &home.ledger, &stamp("mine")).unwrap_err();
     assert!(matches!(error, HistoryError::Moved { ref key } if key == "HEAD"), "{error}");
