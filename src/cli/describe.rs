@@ -26,6 +26,8 @@ pub struct TableChange {
     rows_before: Option<u64>,
     rows_after: Option<u64>,
     columns: Option<usize>,
+    /// The names of the key's columns, where the key is another than before.
+    key: Option<Vec<String>>,
     diff: TableDiff,
     /// Names of the changed columns, in the order of `diff.changed`.
     changed: Vec<String>,
@@ -48,6 +50,7 @@ pub fn tables(repo: &Repo, changes: &[NameChange<TableObjectId>]) -> Result<Vec<
             rows_before: None,
             rows_after: None,
             columns: None,
+            key: None,
             diff: TableDiff::default(),
             changed: Vec::new(),
         };
@@ -65,6 +68,13 @@ pub fn tables(repo: &Repo, changes: &[NameChange<TableObjectId>]) -> Result<Vec<
                 let ((old, before), (new, after)) = (load(old)?, load(new)?);
                 (out.change, out.rows_before, out.rows_after) = ("changed", Some(before), Some(after));
                 out.diff = diff(objects, &old, &new)?;
+                if old.schema.key != new.schema.key {
+                    let names = new.schema.key_indices().into_iter().filter_map(|i| new.schema.columns.get(i));
+                    out.key = Some(names.map(|c| c.name.clone()).collect());
+                }
+                if out.diff.is_empty() && old.schema == new.schema {
+                    out.change = "rewritten";
+                }
                 let name = |i: usize| new.schema.columns.get(i).map(|c| c.name.clone()).unwrap_or_default();
                 out.changed = out.diff.changed.iter().map(|c| name(c.new)).collect();
             }
@@ -91,6 +101,7 @@ pub fn views(changes: &[NameChange<String>]) -> Vec<TableChange> {
             rows_before: None,
             rows_after: None,
             columns: None,
+            key: None,
             diff: TableDiff::default(),
             changed: Vec::new(),
         }
@@ -163,16 +174,21 @@ impl TableChange {
                 SchemaChange::Retyped { name, from, to } => format!("column {} retyped from {from} to {to}", one_line(name)),
             });
         }
+        match self.key.as_deref() {
+            None => {}
+            Some([]) => out.push("no key any more".to_owned()),
+            Some(names) => out.push(format!("key is {} now", one_line(&names.join(", ")))),
+        }
         if diff.reordered {
             out.push("rows in another order".to_owned());
         }
-        if self.change == "changed" && out.is_empty() && self.what == "table" {
-            out.push("no cell differs".to_owned());
+        if self.change == "rewritten" {
+            out.push("no value differs".to_owned());
         }
         if let ("changed", Some(before), Some(after)) = (self.change, self.rows_before, self.rows_after)
             && before != after
         {
-            out.push(format!("now {} rows", count(after)));
+            out.push(format!("{} rows now", count(after)));
         }
         out
     }
@@ -200,6 +216,7 @@ impl TableChange {
             SchemaChange::Retyped { name, from, to } => json!({"change": "retyped", "column": name, "from": from.to_string(), "type": to.to_string()}),
         });
         line.insert("schema".to_owned(), schema.collect());
+        line.insert("key".to_owned(), json!(self.key));
         Value::Object(line)
     }
 }

@@ -7,6 +7,7 @@ use arrow::array::ArrayRef;
 use super::error::{CliError, FAULT, USAGE, did_you_mean};
 use super::look::{Found, Look};
 use crate::base::Progress;
+use crate::base::progress::Unit;
 use crate::format::Type;
 use crate::query::{Answer, Options, Param, Params, QueryError, Selected, Session, evaluate, select};
 use crate::repo::Repo;
@@ -35,11 +36,14 @@ pub type Values = Box<dyn Iterator<Item = Result<ArrayRef, TableError>>>;
 pub fn values(repo: &Repo, table: &str, column: &str, expression: &str, ty: &Type) -> Result<Values, CliError> {
     let look = Look { table: table.to_owned(), at: None, columns: Vec::new() };
     let found = look.find(repo)?;
+    repo.progress().start("computing", Some(found.rows()?), Unit::Rows);
     let values = evaluate(&found.objects, &found.table, expression, &Params::new(), Some(ty))?;
-    let (column, mut row) = (column.to_owned(), 0u64);
+    let (column, mut row, progress) = (column.to_owned(), 0u64, repo.progress().clone());
     Ok(Box::new(values.map(move |values| match values {
+        _ if progress.interrupted() => Err(TableError::Interrupted),
         Ok(values) => {
             row += values.len() as u64;
+            progress.advance(values.len() as u64);
             Ok(values)
         }
         Err(QueryError::Table(e)) => Err(e),

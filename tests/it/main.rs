@@ -8,6 +8,7 @@ mod cli;
 mod damage;
 mod drawn;
 mod golden;
+mod real;
 mod replay;
 mod support;
 mod walls;

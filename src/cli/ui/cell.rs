@@ -1,7 +1,5 @@
 //! One cell of a record batch as text for a person: short, on one line, never megabytes.
 
-use std::io::Cursor;
-
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray};
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
@@ -9,6 +7,7 @@ use arrow::util::display::{ArrayFormatter, DurationFormat, FormatOptions};
 
 use super::format;
 use crate::format::Type;
+use crate::repo::files::media::sniff;
 
 /// Text of a cell, and how it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +52,6 @@ enum How<'a> {
     Arrow(ArrayFormatter<'a>),
     Text,
     Bytes,
-    Image,
     Media(&'static str),
     Vector { list: &'a FixedSizeListArray, shape: String },
 }
@@ -68,7 +66,7 @@ impl<'a> Printer<'a> {
     pub fn new(field: &Field, array: &'a ArrayRef) -> Result<Printer<'a>, ArrowError> {
         let ty = Type::from_field(field).ok();
         let how = match (&ty, array.data_type()) {
-            (Some(Type::Image), _) if bytes_at(array, 0).is_some() || array.is_empty() => How::Image,
+            (Some(Type::Image), _) => How::Media("image"),
             (Some(Type::Audio), _) => How::Media("audio"),
             (Some(Type::Video), _) => How::Media("video"),
             (_, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => How::Text,
@@ -95,8 +93,7 @@ impl<'a> Printer<'a> {
             },
             How::Text => text_at(self.array, row).map_or_else(Cell::null, text),
             How::Bytes => bytes_at(self.array, row).map_or_else(Cell::null, hex),
-            How::Image => bytes_at(self.array, row).map_or_else(Cell::null, image),
-            How::Media(what) => bytes_at(self.array, row).map_or_else(Cell::null, |b| Cell::note(format!("<{what} {}>", format::bytes(b.len() as u64)))),
+            How::Media(what) => bytes_at(self.array, row).map_or_else(Cell::null, |bytes| media(what, bytes)),
             How::Vector { list, shape } => vector(&list.value(row), shape),
         }
     }
@@ -143,18 +140,16 @@ fn hex(value: &[u8]) -> Cell {
     if value.len() > HEX_MAX { Cell::plain(format!("{shown}… {}", format::bytes(value.len() as u64))) } else { Cell::plain(format!("x{shown}")) }
 }
 
-/// `<image jpeg 640x480 31 KB>`; without format and size where the bytes are no image known here.
-fn image(value: &[u8]) -> Cell {
-    let size = format::bytes(value.len() as u64);
-    let reader = image::ImageReader::new(Cursor::new(value)).with_guessed_format();
-    let known = reader.ok().and_then(|reader| {
-        let format = reader.format()?.extensions_str().first().copied()?;
-        Some((if format == "jpg" { "jpeg" } else { format }, reader.into_dimensions().ok()?))
-    });
-    Cell::note(match known {
-        Some((format, (width, height))) => format!("<image {format} {width}x{height} {size}>"),
-        None => format!("<image {size}>"),
-    })
+/// `<image jpeg 640x480 31 KB>`, `<video mp4 320x240 5.2 s 1.1 MB>`: with what the bytes tell of themselves.
+fn media(what: &str, value: &[u8]) -> Cell {
+    let mut words = vec![what.to_owned()];
+    if let Some(media) = sniff(value) {
+        words.push(media.media_type.split_once('/').map_or(media.media_type, |(_, kind)| kind).to_owned());
+        words.extend(media.width.zip(media.height).map(|(width, height)| format!("{width}x{height}")));
+        words.extend(media.duration_ms.map(|ms| format!("{} s", format::brief((ms as f64 / 100.0).round() / 10.0))));
+    }
+    words.push(format::bytes(value.len() as u64));
+    Cell::note(format!("<{}>", words.join(" ")))
 }
 
 /// `[0.12, -0.3, 0.9, … 384]`; whole where it is no longer than that.
@@ -183,6 +178,7 @@ fn number(items: &ArrayRef, i: usize, formatter: &ArrayFormatter<'_>) -> String 
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
     use std::sync::Arc;
 
     use arrow::array::{BinaryArray, Float32Array, Int64Array, StringArray};

@@ -10,8 +10,8 @@ use crate::cli::ui::format;
 
 /// Rewrite pieces of columns into full chunks
 ///
-/// After many small changes a column consists of many pieces. Compacting joins them, so that reading is fast again. No value, row or order changes, and
-/// nothing is shown as changed.
+/// After many small changes a column consists of many pieces. Compacting joins them, so that reading is fast again. No value, row or order changes;
+/// `dsv status` shows such a table as rewritten until the next commit.
 ///
 /// With --purge, deleted rows are taken out of the table for good as well; the rows that remain keep their identity.
 ///

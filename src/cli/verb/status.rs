@@ -13,7 +13,8 @@ use crate::history::short;
 /// Show the branch and what is not committed yet
 ///
 /// With --json, a line {"branch", "detached", "commit", "clean"}, then a line for each table that changed: {"table",
-/// "change": "added|removed|changed|renamed", "from", "rows_before", "rows_after", "rows_added", "rows_removed", "cells_changed", "schema"}.
+/// "change": "added|removed|changed|renamed|rewritten", "from", "rows_before", "rows_after", "rows_added", "rows_removed", "cells_changed", "reordered", "schema",
+/// "key"}; "key" names the key's columns where the key changed.
 ///
 /// Examples:
 ///

@@ -25,7 +25,7 @@ pub(super) fn real_data() -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    eprintln!("skipped: no real data at {} (DSV_TEST_DATA)", path.display());
+    eprintln!("skipped: data: no real data at {} (DSV_TEST_DATA)", path.display());
     None
 }
 
