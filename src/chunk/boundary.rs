@@ -5,7 +5,8 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 
 use crate::format::FormatError;
-use crate::format::array::{BLOCK_ALIGN, decode, encode, fixed_width};
+use crate::format::array::{BLOCK_ALIGN, decode, encode, fixed_bytes, fixed_width};
+use crate::format::mix::{mix, mix_bytes};
 
 /// Sizes of chunks and blocks. The default is the format's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,38 +46,8 @@ impl Default for ChunkLimits {
 
 /// Rows are taken in stretches of so many, which bounds the memory for their hashes.
 const STRETCH_ROWS: usize = 16_384;
-/// Of long values, and long lists, so much is hashed at each end.
-const HASHED_BYTES: usize = 64;
+/// Of long lists so many items are hashed at each end.
 const HASHED_ITEMS: usize = 8;
-
-/// A 64-bit number in which every bit of `x` has a say: both halves of a 128-bit product.
-fn mix(x: u64) -> u64 {
-    let product = u128::from(x ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
-    (product as u64) ^ (product >> 64) as u64
-}
-
-/// As [`mix`], over the length, the first 64 and the last 64 bytes of a value.
-fn mix_bytes(value: &[u8]) -> u64 {
-    let start = mix(value.len() as u64);
-    if value.len() <= 2 * HASHED_BYTES {
-        return mix_words(start, value);
-    }
-    let (head, tail) = (&value[..HASHED_BYTES], &value[value.len() - HASHED_BYTES..]);
-    mix_words(mix_words(start, head), tail)
-}
-
-fn mix_words(mut h: u64, bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        h = mix(h ^ u64::from_le_bytes(*word));
-    }
-    if !rest.is_empty() {
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        h = mix(h ^ u64::from_le_bytes(last));
-    }
-    h
-}
 
 /// Sizes of rows: one for all, or one each.
 enum Sizes {
@@ -134,18 +105,7 @@ fn hashes(array: &dyn Array) -> Result<Vec<u64>, FormatError> {
     let data_type = array.data_type();
     let bad = || FormatError::malformed("values", format!("{data_type} in another layout than its own"));
     if let Some(width) = fixed_width(data_type) {
-        let mut data = array.to_data();
-        let mut values = width;
-        // The numbers of a fixed list lie end to end.
-        while let DataType::FixedSizeList(item, _) = data.data_type() {
-            values = fixed_width(item.data_type()).ok_or_else(bad)?;
-            let n = width_of_list(&data).ok_or_else(bad)?;
-            let child = data.child_data().first().ok_or_else(bad)?;
-            data = child.slice(data.offset() * n, data.len() * n);
-        }
-        let start = data.offset() * values;
-        let bytes = data.buffers().first().and_then(|b| b.get(start..start + array.len() * width)).ok_or_else(bad)?;
-        return Ok(fixed_hashes(bytes, width));
+        return Ok(fixed_hashes(&fixed_bytes(array)?, width));
     }
     let of_bytes = |offsets: &[i32], data: &[u8]| -> Vec<u64> {
         offsets.windows(2).map(|pair| mix_bytes(data.get(pair[0] as usize..pair[1] as usize).unwrap_or_default())).collect()
@@ -186,13 +146,6 @@ fn hashes(array: &dyn Array) -> Result<Vec<u64>, FormatError> {
     })
 }
 
-fn width_of_list(data: &arrow::array::ArrayData) -> Option<usize> {
-    match data.data_type() {
-        DataType::FixedSizeList(_, n) => usize::try_from(*n).ok(),
-        _ => None,
-    }
-}
-
 fn mix_items(items: &[u64]) -> u64 {
     let all = |h: u64, items: &[u64]| items.iter().fold(h, |h, m| mix(h ^ m));
     let start = mix(items.len() as u64);
@@ -231,8 +184,8 @@ fn mix_short(value: &[u8]) -> u64 {
 pub enum End {
     /// A block, and the chunk goes on.
     Block,
-    /// A block and the chunk with it.
-    Chunk,
+    /// A block and the chunk with it, whose rows have so many bytes.
+    Chunk(u64),
 }
 
 /// Finds the ends of blocks and chunks in rows of one type that are handed over bit by bit.
@@ -297,12 +250,21 @@ impl Boundaries {
         (size.saturating_mul(1 << 32) / self.limits.bytes_mean).max((1 << 32) / self.limits.rows_mean)
     }
 
-    fn end(&mut self, end: End) -> End {
+    fn end_block(&mut self) -> End {
         (self.rows_of_block, self.bytes_of_block) = (0, 0);
-        if end == End::Chunk {
-            (self.hash, self.rows, self.bytes) = (0, 0, 0);
-        }
-        end
+        End::Block
+    }
+
+    fn end_chunk(&mut self) -> End {
+        let bytes = self.bytes;
+        self.end_block();
+        (self.hash, self.rows, self.bytes) = (0, 0, 0);
+        End::Chunk(bytes)
+    }
+
+    /// Bytes of the rows since the last chunk ended.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The rows up to the next end, if there is one: rows of one size, in a loop with one test a row, or none before the minimum.
@@ -334,12 +296,13 @@ impl Boundaries {
             self.hash = hash;
             self.rows += taken as u64;
             self.rows_of_block += taken as u64;
+            self.bytes = self.bytes.saturating_add(size.saturating_mul(taken as u64));
             at += taken;
             if cut.is_some() || self.rows >= max {
-                return Some((at, self.end(End::Chunk)));
+                return Some((at, self.end_chunk()));
             }
             if self.rows_of_block >= block {
-                return Some((at, self.end(End::Block)));
+                return Some((at, self.end_block()));
             }
         }
         None
@@ -356,10 +319,10 @@ impl Boundaries {
             let enough = self.bytes >= limits.bytes_min || self.rows >= limits.rows_min;
             let found = enough && self.hash >> 32 < self.threshold(*size);
             if found || self.bytes >= limits.bytes_max || self.rows >= limits.rows_max {
-                return Some((at + 1, self.end(End::Chunk)));
+                return Some((at + 1, self.end_chunk()));
             }
             if self.bytes_of_block >= limits.block_bytes || self.rows_of_block >= limits.block_rows_max {
-                return Some((at + 1, self.end(End::Block)));
+                return Some((at + 1, self.end_block()));
             }
         }
         None

@@ -1,34 +1,46 @@
 //! Blocks into stored chunks: hashed once, compressed by what serves the chunk's first block best, and not at all if they are there already.
 
+use std::borrow::Cow;
+
 use arrow::array::ArrayRef;
+use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
 
-use super::ChunkError;
 use super::objects::Objects;
-use crate::base::ChunkId;
+use super::{ChunkError, ChunkRef};
 use crate::format::FormatError;
-use crate::format::array::{BLOCK_ALIGN, encode_parts};
+use crate::format::array::encode_segments;
 use crate::format::chunk::{BODY_ALIGN, Block, Identity, StoredBlock, chunk_id, encode_header};
 use crate::format::codec::{Codec, Compressor, compress};
 use crate::format::pack::check;
+use crate::format::stats::Stats;
 
 /// Bytes of a block of binary values that tell whether the rest is worth trying to compress.
 const SAMPLE_BYTES: usize = 8 << 10;
 
-/// A block with its canonical bytes.
-pub struct EncodedBlock {
-    pub block: Block,
-    pub canonical: Vec<u8>,
+/// The canonical bytes of a block, in pieces that are shared with the arrays they came from.
+type Pieces = Vec<Buffer>;
+
+fn encode_block(parts: &[ArrayRef]) -> Result<(Block, Pieces), FormatError> {
+    let rows = parts.iter().map(|part| part.len() as u64).sum();
+    let canonical = encode_segments(parts)?;
+    let hash = match canonical.segments.as_slice() {
+        [one] => blake3::hash(one),
+        many => {
+            let mut hasher = blake3::Hasher::new();
+            many.iter().for_each(|piece| {
+                hasher.update(piece);
+            });
+            hasher.finalize()
+        }
+    };
+    Ok((Block { rows, validity: canonical.validity, size: canonical.size, hash: *hash.as_bytes() }, canonical.segments))
 }
 
-impl EncodedBlock {
-    /// The block of these values together.
-    pub fn of(parts: &[ArrayRef]) -> Result<EncodedBlock, FormatError> {
-        let rows = parts.iter().map(|part| part.len() as u64).sum();
-        let canonical = encode_parts(parts, BLOCK_ALIGN)?;
-        let hash = *blake3::hash(&canonical.bytes).as_bytes();
-        let block = Block { rows, validity: canonical.validity, size: canonical.bytes.len() as u64, hash };
-        Ok(EncodedBlock { block, canonical: canonical.bytes })
+fn joined(pieces: &Pieces) -> Cow<'_, [u8]> {
+    match pieces.as_slice() {
+        [one] => Cow::Borrowed(one),
+        many => Cow::Owned(many.iter().map(Buffer::as_slice).collect::<Vec<_>>().concat()),
     }
 }
 
@@ -38,20 +50,23 @@ fn saves(part: usize, whole: usize) -> bool {
 }
 
 /// The codec that makes this block smallest, and its body; raw without one if none saves a tenth.
-fn choose(storage: &DataType, first: &EncodedBlock, zstd: &mut Compressor) -> Result<(Codec, Option<Vec<u8>>), FormatError> {
-    let whole = first.canonical.len();
-    if *storage == DataType::Binary && whole >= 4 * SAMPLE_BYTES {
+fn choose(storage: &DataType, block: &Block, pieces: &Pieces, zstd: &mut Compressor) -> Result<(Codec, Option<Vec<u8>>), FormatError> {
+    if *storage == DataType::Binary
+        && let Some(values) = pieces.last()
+        && values.len() >= 4 * SAMPLE_BYTES
+    {
         // Encoded media do not compress; a look at the middle tells, at a fraction of the cost.
-        let middle = whole / 2;
-        let sample = first.canonical.get(middle..middle + SAMPLE_BYTES).unwrap_or_default();
+        let middle = values.len() / 2;
+        let sample = values.get(middle..middle + SAMPLE_BYTES).unwrap_or_default();
         if !saves(zstd.frame(sample)?.len(), sample.len()) {
             return Ok((Codec::Raw, None));
         }
     }
+    let canonical = joined(pieces);
     let mut best: (Codec, Option<Vec<u8>>) = (Codec::Raw, None);
-    let mut least = whole - whole / 10 + 1;
+    let mut least = canonical.len() - canonical.len() / 10 + 1;
     for codec in Codec::candidates(storage) {
-        if let Some(body) = compress(*codec, &first.canonical, &first.block, zstd)?
+        if let Some(body) = compress(*codec, &canonical, block, zstd)?
             && body.len() < least
         {
             least = body.len();
@@ -62,62 +77,72 @@ fn choose(storage: &DataType, first: &EncodedBlock, zstd: &mut Compressor) -> Re
 }
 
 /// The body of a block of a chunk whose first block chose `codec`; `None`: raw.
-fn body(codec: Codec, block: &EncodedBlock, zstd: &mut Compressor) -> Result<Option<(Codec, Vec<u8>)>, FormatError> {
+fn body(codec: Codec, block: &Block, pieces: &Pieces, zstd: &mut Compressor) -> Result<Option<(Codec, Vec<u8>)>, FormatError> {
     if codec == Codec::Raw {
         return Ok(None);
     }
-    let mut tried = compress(codec, &block.canonical, &block.block, zstd)?.map(|body| (codec, body));
+    let canonical = joined(pieces);
+    let mut tried = compress(codec, &canonical, block, zstd)?.map(|body| (codec, body));
     if tried.is_none() {
         // More distinct values than a dictionary takes.
-        tried = compress(Codec::Lengths, &block.canonical, &block.block, zstd)?.map(|body| (Codec::Lengths, body));
+        tried = compress(Codec::Lengths, &canonical, block, zstd)?.map(|body| (Codec::Lengths, body));
     }
-    Ok(tried.filter(|(_, body)| saves(body.len(), block.canonical.len())))
+    Ok(tried.filter(|(_, body)| saves(body.len(), canonical.len())))
 }
 
 impl Objects {
-    /// Writes the chunk of these blocks, unless it is there.
-    pub(super) fn put_blocks(&self, storage: &DataType, blocks: Vec<EncodedBlock>) -> Result<ChunkId, ChunkError> {
-        let rows = blocks.iter().map(|block| block.block.rows).sum();
-        let (blocks, canonical): (Vec<Block>, Vec<Vec<u8>>) = blocks.into_iter().map(|block| (block.block, block.canonical)).unzip();
-        let identity = Identity { storage: storage.clone(), rows, blocks };
-        let header = identity.encode();
-        let id = chunk_id(&header);
-        if self.reuse(id.into(), usize::MAX)? {
-            return Ok(id);
+    /// Writes the chunk of these blocks, each of the values of its parts together, unless it is there.
+    pub(super) fn put_blocks(&self, storage: &DataType, parts: Vec<Vec<ArrayRef>>) -> Result<ChunkRef, ChunkError> {
+        let mut stats = Stats::empty();
+        let mut blocks: Vec<Block> = Vec::with_capacity(parts.len());
+        let mut pieces: Vec<Pieces> = Vec::with_capacity(parts.len());
+        for parts in &parts {
+            let (block, canonical) = encode_block(parts)?;
+            blocks.push(block);
+            pieces.push(canonical);
+            parts.iter().for_each(|part| stats = stats.merge(&Stats::of(part.as_ref())));
         }
-        let blocks: Vec<EncodedBlock> = identity.blocks.into_iter().zip(canonical).map(|(block, canonical)| EncodedBlock { block, canonical }).collect();
-        let mut stored: Vec<StoredBlock> = Vec::with_capacity(blocks.len());
-        let mut bodies: Vec<Option<Vec<u8>>> = Vec::with_capacity(blocks.len());
+        let identity = Identity { storage: storage.clone(), rows: blocks.iter().map(|block| block.rows).sum(), blocks };
+        let content = identity.encode();
+        let id = chunk_id(&content);
+        let chunk = ChunkRef { id, rows: identity.rows, data_type: identity.storage, stats: Some(stats) };
+        if self.reuse(id.into(), usize::MAX)? {
+            return Ok(chunk);
+        }
+        let mut stored: Vec<StoredBlock> = Vec::with_capacity(pieces.len());
+        let mut bodies: Vec<Option<Vec<u8>>> = Vec::with_capacity(pieces.len());
         self.compressor(|zstd| {
             let mut chosen = None;
-            for block in &blocks {
+            for (block, pieces) in identity.blocks.iter().zip(&pieces) {
                 let kept = match chosen {
                     None => {
-                        let (codec, body) = choose(storage, block, zstd)?;
+                        let (codec, body) = choose(storage, block, pieces, zstd)?;
                         chosen = Some(codec);
                         body.map(|body| (codec, body))
                     }
-                    Some(codec) => body(codec, block, zstd)?,
+                    Some(codec) => body(codec, block, pieces, zstd)?,
                 };
                 let (codec, body) = kept.map_or((Codec::Raw, None), |(codec, body)| (codec, Some(body)));
-                let size = body.as_ref().map_or(block.canonical.len(), Vec::len) as u64;
+                let size = body.as_ref().map_or(block.size, |body| body.len() as u64);
                 stored.push(StoredBlock { codec, size, check: body.as_deref().map_or(0, check) });
                 bodies.push(body);
             }
             Ok(())
         })?;
-        let header = encode_header(&header, &stored)?;
+        let header = encode_header(&content, &stored)?;
         const ZEROS: [u8; BODY_ALIGN as usize] = [0; BODY_ALIGN as usize];
-        let mut parts: Vec<&[u8]> = vec![&header];
+        let mut out: Vec<&[u8]> = vec![&header];
         let mut length = header.len() as u64;
-        for (block, body) in blocks.iter().zip(&bodies) {
-            let bytes = body.as_deref().unwrap_or(&block.canonical);
+        for ((pieces, body), stored) in pieces.iter().zip(&bodies).zip(&stored) {
             let padding = length.next_multiple_of(BODY_ALIGN) - length;
-            parts.push(&ZEROS[..padding as usize]);
-            parts.push(bytes);
-            length += padding + bytes.len() as u64;
+            out.push(&ZEROS[..padding as usize]);
+            match body {
+                Some(body) => out.push(body),
+                None => out.extend(pieces.iter().map(Buffer::as_slice)),
+            }
+            length += padding + stored.size;
         }
-        self.put_chunk(id, header.len(), &parts)?;
-        Ok(id)
+        self.put_chunk(id, header.len(), &out)?;
+        Ok(chunk)
     }
 }

@@ -6,7 +6,6 @@ use arrow::array::{ArrayRef, UInt8Array};
 use arrow::datatypes::DataType;
 use fastcdc::v2020::{Error, StreamCDC};
 
-use super::encode::EncodedBlock;
 use super::objects::Objects;
 use super::{ChunkError, ChunkRef};
 use crate::format::stats::Stats;
@@ -30,15 +29,13 @@ pub fn write_large(objects: &Objects, reader: &mut dyn Read) -> Result<(Vec<Chun
         };
         let rows = data.len() as u64;
         let values = UInt8Array::from(data);
-        let mut blocks = Vec::with_capacity(values.len().div_ceil(block_bytes));
-        for at in (0..values.len()).step_by(block_bytes) {
-            let block: ArrayRef = std::sync::Arc::new(values.slice(at, block_bytes.min(values.len() - at)));
-            blocks.push(EncodedBlock::of(&[block])?);
-        }
-        let id = objects.put_blocks(&DataType::UInt8, blocks)?;
+        let blocks = (0..values.len())
+            .step_by(block_bytes)
+            .map(|at| -> Vec<ArrayRef> { vec![std::sync::Arc::new(values.slice(at, block_bytes.min(values.len() - at)))] });
+        let chunk = objects.put_blocks(&DataType::UInt8, blocks.collect())?;
         // The bounds of bytes tell nothing that anybody would ask for.
         let stats = Stats { min: None, max: None, min_exact: false, max_exact: false, ..Stats::empty() };
-        chunks.push(ChunkRef { id, rows, data_type: DataType::UInt8, stats: Some(stats) });
+        chunks.push(ChunkRef { stats: Some(stats), ..chunk });
         length += rows;
     }
     Ok((chunks, length))

@@ -8,6 +8,7 @@
 //! sweep, verify                 packs over time: folding, collecting, re-hashing
 //! ```
 
+mod background;
 mod boundary;
 mod cache;
 mod catalogue;
@@ -44,6 +45,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Packs of data that are written at the same time by several threads.
     pub open_packs: usize,
+    /// Bytes of values that wait to be encoded by other threads, of all writers together.
+    pub waiting_bytes: u64,
     /// Bytes of metadata kept in memory.
     pub metadata_cache_bytes: usize,
     /// Bytes of decoded blocks kept in memory.
@@ -59,6 +62,7 @@ impl Default for Limits {
             pack_bytes: 64 << 20,
             memory_bytes: 4 << 20,
             open_packs: 4,
+            waiting_bytes: 64 << 20,
             metadata_cache_bytes: 64 << 20,
             block_cache_bytes: 128 << 20,
             zstd_level: 1,

@@ -18,7 +18,7 @@ use crate::store::{MemoryStore, Store};
 pub fn small() -> Limits {
     let chunk =
         ChunkLimits { block_bytes: 64, block_rows_max: 64, bytes_min: 256, bytes_mean: 512, bytes_max: 2048, rows_min: 16, rows_mean: 64, rows_max: 256 };
-    Limits { chunk, pack_bytes: 4096, memory_bytes: 512, open_packs: 2, ..Limits::default() }
+    Limits { chunk, pack_bytes: 4096, memory_bytes: 512, open_packs: 2, waiting_bytes: 8192, ..Limits::default() }
 }
 
 pub fn objects(store: &MemoryStore, limits: Limits) -> Arc<Objects> {

@@ -5,42 +5,35 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 
+use super::background::Background;
 use super::boundary::{Boundaries, End};
-use super::encode::EncodedBlock;
 use super::objects::Objects;
 use super::{ChunkError, ChunkRef};
 use crate::format::array::check_storage;
-use crate::format::stats::Stats;
 
 /// Cuts a run of values of one storage type into chunks and writes them. Where it cuts depends on the values alone, not on how they are
-/// pushed. Holds at most one chunk in memory, and the arrays that its last block stands in.
+/// pushed. Values are not copied to be cut: the arrays pushed live on until their chunk is written, by another thread where there is one.
+/// Dropped without [`ChunkWriter::finish`], it waits until nothing more is written.
 #[derive(Debug)]
 pub struct ChunkWriter {
-    objects: Arc<Objects>,
     storage: DataType,
     boundaries: Boundaries,
     /// The values of the block that has not ended.
     parts: Vec<ArrayRef>,
-    /// The blocks of the chunk that has not ended, and what they hold.
-    blocks: Vec<EncodedBlock>,
-    stats: Stats,
-    done: Vec<ChunkRef>,
-}
-
-impl std::fmt::Debug for EncodedBlock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.block.fmt(f)
-    }
+    /// The blocks of the chunk that has not ended.
+    blocks: Vec<Vec<ArrayRef>>,
+    chunks: Background,
 }
 
 impl ChunkWriter {
     /// A writer of values of a storage type.
     pub fn new(objects: Arc<Objects>, storage: DataType) -> ChunkWriter {
         let boundaries = Boundaries::new(&storage, objects.limits().chunk);
-        ChunkWriter { objects, storage, boundaries, parts: Vec::new(), blocks: Vec::new(), stats: Stats::empty(), done: Vec::new() }
+        ChunkWriter { boundaries, parts: Vec::new(), blocks: Vec::new(), chunks: Background::new(objects, storage.clone()), storage }
     }
 
-    /// Appends values, which must be of the storage type; see [`to_storage`](crate::format::array::to_storage).
+    /// Appends values, which must be of the storage type; see [`to_storage`](crate::format::array::to_storage). An error may be that of
+    /// values pushed before.
     pub fn push(&mut self, values: &dyn Array) -> Result<(), ChunkError> {
         if values.data_type() != &self.storage {
             return Err(ChunkError::WrongType { given: values.data_type().to_string(), wanted: self.storage.to_string() });
@@ -51,9 +44,9 @@ impl ChunkWriter {
         for (to, end) in self.boundaries.ends(&values)? {
             self.parts.push(values.slice(from, to - from));
             from = to;
-            self.end_block()?;
-            if end == End::Chunk {
-                self.end_chunk()?;
+            self.end_block();
+            if let End::Chunk(bytes) = end {
+                self.end_chunk(bytes)?;
             }
         }
         if from < values.len() {
@@ -62,38 +55,26 @@ impl ChunkWriter {
         Ok(())
     }
 
-    fn end_block(&mut self) -> Result<(), ChunkError> {
-        if self.parts.is_empty() {
-            return Ok(());
+    fn end_block(&mut self) {
+        if !self.parts.is_empty() {
+            self.blocks.push(std::mem::take(&mut self.parts));
         }
-        self.blocks.push(EncodedBlock::of(&self.parts)?);
-        for part in self.parts.drain(..) {
-            self.stats = self.stats.merge(&Stats::of(part.as_ref()));
-        }
-        Ok(())
     }
 
-    fn end_chunk(&mut self) -> Result<(), ChunkError> {
-        if self.blocks.is_empty() {
-            return Ok(());
-        }
-        let blocks = std::mem::take(&mut self.blocks);
-        let stats = std::mem::replace(&mut self.stats, Stats::empty());
-        let rows = blocks.iter().map(|block| block.block.rows).sum();
-        let id = self.objects.put_blocks(&self.storage, blocks)?;
-        self.done.push(ChunkRef { id, rows, data_type: self.storage.clone(), stats: Some(stats) });
-        Ok(())
+    fn end_chunk(&mut self, bytes: u64) -> Result<(), ChunkError> {
+        if self.blocks.is_empty() { Ok(()) } else { self.chunks.push(std::mem::take(&mut self.blocks), bytes) }
     }
 
     /// The chunks that are complete, which this forgets: what follows comes from a later call, or from [`ChunkWriter::finish`].
     pub fn take(&mut self) -> Vec<ChunkRef> {
-        std::mem::take(&mut self.done)
+        self.chunks.take()
     }
 
     /// Ends the last chunk; returns the chunks of all values pushed, in order, less those taken before.
     pub fn finish(mut self) -> Result<Vec<ChunkRef>, ChunkError> {
-        self.end_block()?;
-        self.end_chunk()?;
-        Ok(self.done)
+        self.end_block();
+        let bytes = self.boundaries.bytes();
+        self.end_chunk(bytes)?;
+        self.chunks.finish()
     }
 }

@@ -66,6 +66,21 @@ pub fn types(option: &str, texts: &[String]) -> Result<Vec<(String, Type)>, CliE
 pub const TYPES_HINT: &str = "types are bool, int8 to int64, uint8 to uint64, float16 to float64, decimal(P,S), text, binary, date, time, timestamp, duration, json, \
                               uuid, enum, list<T>, struct<a: T>, map<K, V>, embedding(N), tensor(28x28,uint8), image, audio, video";
 
+/// An age such as `30d`, `12h` or `0s`, in milliseconds. Units are s, m, h, d and w.
+pub fn age(option: &str, text: &str) -> Result<u64, CliError> {
+    let fail = || CliError::usage(format!("{option}: '{text}' is not an age")).hint("write it as 30d, 12h, 90m or 0s");
+    let unit = match text.chars().next_back() {
+        Some('s') => 1000,
+        Some('m') => 60_000,
+        Some('h') => 3_600_000,
+        Some('d') => 86_400_000,
+        Some('w') => 604_800_000,
+        _ => return Err(fail()),
+    };
+    let count: u64 = text.get(..text.len() - 1).and_then(|digits| digits.parse().ok()).ok_or_else(fail)?;
+    count.checked_mul(unit).ok_or_else(fail)
+}
+
 /// `NAME=VALUE`; the name may be quoted, the value is kept as it is.
 pub fn pair(option: &str, text: &str, form: &str) -> Result<(String, String), CliError> {
     let mut quoted = false;
@@ -143,6 +158,15 @@ mod tests {
         assert!(names("--key", &["a,,b".to_owned()]).is_err());
         assert_eq!(names("--key", &["a, \"b \"\"x\"\"\"".to_owned(), "c".to_owned()]).unwrap(), ["a", "b \"x\"", "c"]);
         assert!(split("", ',').is_empty());
+    }
+
+    #[test]
+    fn ages() {
+        assert_eq!(age("--grace", "0s").unwrap(), 0);
+        assert_eq!(age("--grace", "2w").unwrap(), 14 * 86_400_000);
+        for bad in ["", "d", "5", "-1d", "1.5h", "5é", "99999999999999999w"] {
+            assert_eq!(age("--grace", bad).unwrap_err().exit, 2, "{bad}");
+        }
     }
 
     #[test]

@@ -38,11 +38,6 @@ impl Context {
         Ok(Repo::open(self.dir())?)
     }
 
-    /// A verb that the floors below cannot serve yet.
-    pub fn unwired<T>(&self, verb: &str) -> Result<T, CliError> {
-        Err(CliError::fault(format!("'{verb}' is not wired")))
-    }
-
     /// The same for long work: with a progress bar, and stopped by Ctrl-C.
     pub fn working_repo(&self) -> Result<Repo, CliError> {
         let mut repo = self.repo()?;

@@ -1,68 +1,66 @@
 //! Questions in SQL: to the query floor and back.
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
 
-use super::error::CliError;
+use arrow::array::ArrayRef;
+
+use super::error::{CliError, FAULT, USAGE, did_you_mean};
 use super::look::{Found, Look};
+use crate::base::Progress;
 use crate::format::Type;
+use crate::query::{Answer, Options, Param, Params, QueryError, Selected, Session, evaluate, select};
 use crate::repo::Repo;
 use crate::table::TableError;
 
-/// A question.
-#[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
-    /// The query.
-    pub sql: &'a str,
-    /// The revision of tables without a schema; the working state without one.
-    pub at: Option<&'a str>,
-    /// Values of named parameters, as text.
-    pub params: &'a [(String, String)],
-    /// Rows of a table come in its order.
-    pub ordered: bool,
-}
-
-/// The answer, batch by batch.
-pub struct Answer {}
-
-impl Answer {
-    /// Its columns.
-    pub fn schema(&self) -> SchemaRef {
-        std::sync::Arc::new(arrow::datatypes::Schema::empty())
+/// Asks; tables without a schema are those of the revision `at`, or of the working state. `progress` tells when to stop.
+pub fn ask(repo: Repo, sql: &str, params: &[(String, String)], at: Option<&str>, progress: &Arc<dyn Progress>) -> Result<Answer, CliError> {
+    let progress = progress.clone();
+    let options = Options { interrupted: Some(Arc::new(move || progress.interrupted())), ..Options::default() };
+    let mut values = Params::new();
+    for (name, value) in params {
+        values.set(name.trim_start_matches([':', '$']), Param::of_text(value));
     }
-}
-
-impl Iterator for Answer {
-    type Item = Result<RecordBatch, CliError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        None
-    }
-}
-
-/// Asks.
-pub fn ask(_repo: &Repo, _question: &Question<'_>) -> Result<Answer, CliError> {
-    Err(CliError::fault("SQL is not wired"))
+    Ok(Session::new(Arc::new(repo), options)?.query(sql, &values, at)?)
 }
 
 /// The chosen columns of the rows for which `predicate` is true, in the table's order.
-pub fn filtered(repo: &Repo, look: &Look, found: &Found, predicate: &str) -> Result<Answer, CliError> {
-    let columns: Vec<String> = found.columns.iter().map(|(name, _)| identifier(name)).collect();
-    let sql = format!("SELECT {} FROM {} WHERE {predicate}", columns.join(", "), identifier(&look.table));
-    ask(repo, &Question { sql: &sql, at: look.at.as_deref(), params: &[], ordered: true })
-}
-
-/// What an expression gives for each row of a table of the working state, in order, as the storage type of `ty`.
-pub fn values(repo: &Repo, table: &str, expression: &str, _ty: &Type) -> Result<Values, CliError> {
-    let sql = format!("SELECT {expression} FROM {}", identifier(table));
-    ask(repo, &Question { sql: &sql, at: None, params: &[], ordered: true })?;
-    Err(CliError::fault("SQL is not wired"))
+pub fn filtered(found: &Found, predicate: &str) -> Result<Selected, CliError> {
+    Ok(select(&found.objects, &found.table, Some(predicate), &Params::new(), found.indices.clone())?)
 }
 
 /// Values of a column in the order of the rows, in pieces.
 pub type Values = Box<dyn Iterator<Item = Result<ArrayRef, TableError>>>;
 
-/// A name as SQL takes it whatever characters it has.
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+/// What an expression gives for each row of a table of the working state, in order, as the storage type of `ty`.
+pub fn values(repo: &Repo, table: &str, column: &str, expression: &str, ty: &Type) -> Result<Values, CliError> {
+    let look = Look { table: table.to_owned(), at: None, columns: Vec::new() };
+    let found = look.find(repo)?;
+    let values = evaluate(&found.objects, &found.table, expression, &Params::new(), Some(ty))?;
+    let (column, mut row) = (column.to_owned(), 0u64);
+    Ok(Box::new(values.map(move |values| match values {
+        Ok(values) => {
+            row += values.len() as u64;
+            Ok(values)
+        }
+        Err(QueryError::Table(e)) => Err(e),
+        Err(QueryError::Interrupted) => Err(TableError::Interrupted),
+        // A value that the type does not hold stands in the batch that begins here.
+        Err(e) => Err(TableError::Value { row: row + 1, column: column.clone(), why: e.to_string() }),
+    })))
+}
+
+impl From<QueryError> for CliError {
+    fn from(error: QueryError) -> CliError {
+        use QueryError as Q;
+        let exit = match error {
+            Q::Interrupted => return CliError::interrupted(),
+            Q::Table(e) => return e.into(),
+            Q::Repository(e) => return e.into(),
+            Q::Run(_) | Q::Memory { .. } | Q::Format(_) | Q::Arrow(_) => FAULT,
+            _ => USAGE,
+        };
+        let mut out = CliError::from_floor(exit, &error);
+        out.hints.extend(did_you_mean(error.near()));
+        out
+    }
 }

@@ -7,6 +7,7 @@ pub mod codec;
 pub mod commit;
 pub mod error;
 pub mod head;
+pub mod mix;
 pub mod node;
 pub mod operation;
 pub mod pack;

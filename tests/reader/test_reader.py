@@ -228,9 +228,8 @@ class Values(unittest.TestCase):
 if __name__ == "__main__":
     if sys.argv[1:2] == ["write"]:
         target = Path(sys.argv[2])
-        small_repository(target / ".dsv")
-        names, rows, _ = reader.Repo(target).rows("main", "t")
-        lines = [reader.line(dict(zip(names, map(reader.plain, row)))) for row in rows]
-        (target / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        small_repository(target / ".dsv", older=True)
+        with open(target / "rows.jsonl", "w", encoding="utf-8", newline="\n") as sys.stdout:
+            reader.main([str(target), "rows", "main", "t", "--json", "--ids"])
     else:
         unittest.main()

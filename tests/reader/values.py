@@ -3,6 +3,7 @@
 import re
 import struct
 from decimal import Context, Decimal
+from itertools import accumulate
 
 import zstandard
 
@@ -264,12 +265,10 @@ def unshuffle(data, width):
 
 
 def undelta(data, width):
-    m, mask, total = len(data) // width, (1 << 8 * width) - 1, 0
-    out = bytearray(data)
-    for i in range(m):
-        total = (total + le(data[i * width : i * width + width])) & mask
-        out[i * width : i * width + width] = total.to_bytes(width, "little")
-    return bytes(out)
+    m, mask = len(data) // width, (1 << 8 * width) - 1
+    code = "IQ"[width == 8]
+    sums = accumulate(struct.unpack_from(f"<{m}{code}", data), lambda total, x: total + x & mask)
+    return struct.pack(f"<{m}{code}", *sums) + data[m * width :]
 
 
 def canonical_texts(texts, bitmap):

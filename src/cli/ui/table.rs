@@ -164,6 +164,9 @@ impl<'a> Drawing<'a> {
             let right = self.headings.get(index).is_some_and(|h| h.right);
             let (before, after) = if right { (pad.as_str(), "") } else { ("", pad.as_str()) };
             let after = if at == last { "" } else { after };
+            if at == last && text.is_empty() {
+                continue;
+            }
             write!(self.out, " {before}")?;
             if heading {
                 write!(self.out, "{}", self.paint.heading(text))?;

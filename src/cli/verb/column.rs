@@ -73,7 +73,7 @@ impl Add {
         let repo = context.working_repo()?;
         let fill = match (&self.default, &self.r#as) {
             (Some(text), _) => Fill::Constant(args::value(text, &ty)?),
-            (None, Some(sql)) => Fill::Values(sql::values(&repo, &self.table, sql, &ty)?),
+            (None, Some(sql)) => Fill::Values(sql::values(&repo, &self.table, &self.column, sql, &ty)?),
             (None, None) => Fill::Constant(new_null_array(&ty.storage(), 1)),
         };
         let command = format!("column add {} {} {ty}", self.table, self.column);
@@ -173,7 +173,7 @@ impl Retype {
         match &self.r#as {
             None => repo.retype_column(&self.table, &self.column, ty.clone(), &command)?,
             Some(sql) => {
-                let values = sql::values(&repo, &self.table, sql, &ty)?;
+                let values = sql::values(&repo, &self.table, &self.column, sql, &ty)?;
                 repo.edit_table(&self.table, &command, |table| Ok::<_, CliError>(table.refill_column(repo.objects(), &self.column, ty.clone(), values)?))?;
             }
         }

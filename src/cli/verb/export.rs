@@ -68,7 +68,7 @@ impl Export {
         let written = match &self.r#where {
             Some(predicate) => {
                 progress.start("exporting", None, Unit::Rows);
-                let mut rows = sql::filtered(&repo, &look, &found, predicate)?;
+                let mut rows = sql::filtered(&found, predicate)?.map(|batch| batch.map_err(CliError::from));
                 answer::write(target, &found.columns, &mut rows, &options, &progress)?
             }
             None => {

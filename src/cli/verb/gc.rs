@@ -1,7 +1,14 @@
 //! `dsv gc`.
 
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::ui::format;
+use crate::repo::GcOptions;
 
 /// Delete what nothing reaches
 ///
@@ -29,6 +36,35 @@ pub struct Gc {
 
 impl Gc {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        context.unwired("gc")
+        let mut options = GcOptions { dry_run: self.dry_run, ..GcOptions::default() };
+        if let Some(text) = &self.horizon {
+            options.horizon_ms = args::age("--horizon", text)?;
+        }
+        if let Some(text) = &self.grace {
+            options.grace_ms = args::age("--grace", text)?;
+        }
+        let done = context.working_repo()?.gc(&options)?;
+        if context.ui.json {
+            let line = json!({
+                "dry_run": self.dry_run, "objects_live": done.objects_live, "bytes_live": done.bytes_live, "bytes_dead": done.bytes_dead,
+                "packs_condemned": done.packs_condemned, "bytes_condemned": done.bytes_condemned, "bytes_written": done.bytes_written,
+                "files_deleted": done.files_deleted,
+            });
+            let mut out = context.ui.out();
+            writeln!(out, "{line}")?;
+            return Ok(out.finish()?);
+        }
+        let live = format!("{} in {}", format::bytes(done.bytes_live), format::plural(done.objects_live, "object"));
+        context.ui.note(format!("Alive: {live}; dead: {}", format::bytes(done.bytes_dead)));
+        let would = if self.dry_run { "Would condemn" } else { "Condemned" };
+        if done.packs_condemned > 0 {
+            let kept = if done.bytes_written > 0 { format!(", {} of them written anew", format::bytes(done.bytes_written)) } else { String::new() };
+            context.ui.note(format!("{would} {} ({}{kept})", format::plural(done.packs_condemned, "pack"), format::bytes(done.bytes_condemned)));
+        }
+        if done.files_deleted > 0 {
+            let deleted = if self.dry_run { "Would delete" } else { "Deleted" };
+            context.ui.note(format!("{deleted} {}", format::plural(done.files_deleted, "file")));
+        }
+        Ok(())
     }
 }

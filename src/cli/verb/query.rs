@@ -8,7 +8,7 @@ use crate::cli::answer::{self, Form};
 use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::sql::{self, Question};
+use crate::cli::sql;
 use crate::cli::ui::{format, rows};
 use crate::repo::files::{FileFormat, Target, WriteOptions};
 
@@ -55,9 +55,9 @@ impl Query {
         let text = self.text(context)?;
         let repo = context.repo()?;
         let progress = context.ui.progress();
-        let mut answer = sql::ask(&repo, &Question { sql: &text, at: self.at.as_deref(), params: &params, ordered: false })?;
+        let answer = sql::ask(repo, &text, &params, self.at.as_deref(), &progress)?;
         let schema = answer.schema();
-        let mut batches = (&mut answer).map(|batch| if progress.interrupted() { Err(CliError::interrupted()) } else { batch });
+        let mut batches = answer.map(|batch| batch.map_err(CliError::from));
         let Some(path) = &self.output else {
             let form = form.unwrap_or(Form::Table);
             let rows = answer::print(context, form, &schema, &mut batches)?;

@@ -1,12 +1,12 @@
 //! Values to canonical bytes.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::compute::{concat, take};
 use arrow::datatypes::DataType;
 
 use super::super::FormatError;
-use super::{check_storage, fixed_width};
+use super::{BLOCK_ALIGN, check_storage, fixed_width};
 
 /// Canonical bytes, and the numbers of the array nodes that have a validity bitmap among them, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,83 @@ pub fn encode_parts(parts: &[ArrayRef], align: usize) -> Result<Canonical, Forma
         encoder.node(whole.as_ref(), None)?;
     }
     Ok(Canonical { bytes: encoder.out, validity: encoder.validity })
+}
+
+/// Canonical bytes in pieces, most of them shared with the arrays that they came from.
+#[derive(Debug, Clone)]
+pub struct Segments {
+    /// One after the other they are the canonical bytes.
+    pub segments: Vec<Buffer>,
+    /// How many bytes they are in all.
+    pub size: u64,
+    /// Array nodes with a validity bitmap.
+    pub validity: Vec<u32>,
+}
+
+/// As [`encode_parts`] for blocks, but without copying: values without nulls, of fixed width or text or binary, stay where they are.
+pub fn encode_segments(parts: &[ArrayRef]) -> Result<Segments, FormatError> {
+    let data_type = parts.first().map(|part| part.data_type());
+    let alike = parts.iter().all(|part| Some(part.data_type()) == data_type && part.null_count() == 0);
+    let segments = match data_type {
+        Some(DataType::Utf8 | DataType::Binary) if alike => byte_segments(parts)?,
+        Some(numbers) if alike && fixed_width(numbers).is_some() && parts.iter().all(|part| !has_inner_nulls(part.as_ref())) => {
+            parts.iter().map(|part| fixed_bytes(part.as_ref())).collect::<Result<Vec<_>, _>>()?
+        }
+        _ => {
+            let canonical = encode_parts(parts, BLOCK_ALIGN)?;
+            let size = canonical.bytes.len() as u64;
+            return Ok(Segments { segments: vec![Buffer::from(canonical.bytes)], size, validity: canonical.validity });
+        }
+    };
+    let size = segments.iter().map(|segment| segment.len() as u64).sum();
+    Ok(Segments { segments, size, validity: Vec::new() })
+}
+
+fn has_inner_nulls(array: &dyn Array) -> bool {
+    array.as_fixed_size_list_opt().is_some_and(|list| list.values().null_count() > 0 || has_inner_nulls(list.values().as_ref()))
+}
+
+/// The bytes of the values of an array of fixed width, whatever stands under its nulls; not copied.
+pub fn fixed_bytes(array: &dyn Array) -> Result<Buffer, FormatError> {
+    let fail = || FormatError::malformed("values", format!("{} has not the layout of its type", array.data_type()));
+    if let Some(list) = array.as_fixed_size_list_opt() {
+        let items = usize::try_from(list.value_length()).ok().and_then(|n| n.checked_mul(list.len())).ok_or_else(fail)?;
+        return fixed_bytes(list.values().slice(0, items).as_ref());
+    }
+    let width = fixed_width(array.data_type()).ok_or_else(fail)?;
+    let data = array.to_data();
+    let (start, length) = (data.offset() * width, data.len() * width);
+    let values = data.buffers().first().filter(|buffer| start + length <= buffer.len()).ok_or_else(fail)?;
+    Ok(values.slice_with_length(start, length))
+}
+
+/// Text or binary without nulls: the offsets anew, the values as they are.
+fn byte_segments(parts: &[ArrayRef]) -> Result<Vec<Buffer>, FormatError> {
+    let mut views: Vec<(&[i32], &Buffer)> = Vec::with_capacity(parts.len());
+    for part in parts {
+        views.push(match part.data_type() {
+            DataType::Utf8 => downcast(part.as_string_opt::<i32>()).map(|a| (a.value_offsets(), a.values()))?,
+            _ => downcast(part.as_binary_opt::<i32>()).map(|a| (a.value_offsets(), a.values()))?,
+        });
+    }
+    let rows: usize = parts.iter().map(|part| part.len()).sum();
+    let bytes: usize = views.iter().map(|(offsets, _)| span(offsets)).map(|(start, end)| end - start).sum();
+    let total = i32::try_from(bytes).map_err(|_| FormatError::malformed("values", "more than 2 GiB of text or bytes in one block"))?;
+    let mut out: Vec<u8> = Vec::with_capacity(((rows + 1) * 4).next_multiple_of(BLOCK_ALIGN));
+    let mut segments = Vec::with_capacity(parts.len() + 1);
+    let mut base = 0i32;
+    for (offsets, values) in views {
+        let (start, end) = span(offsets);
+        let shift = base.wrapping_sub(start as i32);
+        out.extend(offsets[..offsets.len() - 1].iter().flat_map(|offset| offset.wrapping_add(shift).to_le_bytes()));
+        base += (end - start) as i32;
+        segments.push(values.slice_with_length(start, end - start));
+    }
+    out.extend_from_slice(&total.to_le_bytes());
+    // Padding stands before a buffer even where that holds nothing: so a lone offset takes 64 bytes.
+    out.resize(out.len().next_multiple_of(BLOCK_ALIGN), 0);
+    segments.insert(0, Buffer::from(out));
+    Ok(segments)
 }
 
 struct Encoder {

@@ -8,7 +8,7 @@ pub(crate) mod tests;
 
 pub use convert::to_storage;
 pub use decode::decode;
-pub use encode::{Canonical, encode, encode_parts};
+pub use encode::{Canonical, Segments, encode, encode_parts, encode_segments, fixed_bytes};
 
 use arrow::datatypes::DataType;
 

@@ -102,7 +102,7 @@ impl Junk {
 
     fn value(&mut self, ty: &DataType) -> Value {
         match ty {
-            DataType::Boolean => Value::Bool(self.next() % 2 == 0),
+            DataType::Boolean => Value::Bool(self.next().is_multiple_of(2)),
             DataType::Utf8 | DataType::Binary => Value::Bytes((0..self.next() % 4).map(|i| b'a' + i as u8).collect()),
             DataType::List(item) => Value::Many((0..self.next() % 3).map(|_| self.value(item.data_type())).collect()),
             DataType::FixedSizeList(item, n) => Value::Many((0..*n).map(|_| self.value(item.data_type())).collect()),
@@ -212,7 +212,7 @@ pub fn values_of(array: &dyn Array) -> Vec<Value> {
 /// Section 5, word by word. Slots where `hidden` are below a null: empty, and counted as present.
 fn naive(ty: &DataType, values: &[Value], align: usize) -> (Vec<u8>, Vec<u32>) {
     fn pad(out: &mut Vec<u8>, align: usize) {
-        while out.len() % align != 0 {
+        while !out.len().is_multiple_of(align) {
             out.push(0);
         }
     }
@@ -293,6 +293,10 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % (values.len() + 1)).chain([0, values.len()]).collect();
         cuts.sort();
         let parts: Vec<ArrayRef> = cuts.windows(2).map(|pair| build(&ty, &values[pair[0]..pair[1]], Some(seed ^ pair[0] as u64))).collect();
+        let segments = encode_segments(&parts).unwrap();
+        let joined: Vec<u8> = segments.segments.iter().flat_map(|segment| segment.to_vec()).collect();
+        prop_assert_eq!(segments.size, joined.len() as u64);
+        prop_assert_eq!(&(joined, segments.validity), &whole);
         let parts = encode_parts(&parts, 64).unwrap();
         prop_assert_eq!((parts.bytes, parts.validity), whole);
     }

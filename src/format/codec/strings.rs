@@ -1,10 +1,9 @@
 //! Text and binary blocks in other shapes: a dictionary with an index a row, or lengths in place of offsets.
 
-use std::collections::HashMap;
-
 use super::super::FormatError;
 use super::super::array::BLOCK_ALIGN;
 use super::super::chunk::Block;
+use super::super::mix::mix_bytes;
 use super::transform::{shuffle, unshuffle};
 
 fn fail(why: &'static str) -> FormatError {
@@ -77,23 +76,35 @@ fn bounds(offsets: &[[u8; 4]]) -> impl Iterator<Item = (usize, usize)> {
 pub fn to_dictionary(canonical: &[u8], block: &Block) -> Result<Option<Vec<u8>>, FormatError> {
     let layout = Layout::of(block)?;
     let (bitmap, offsets, values) = layout.split(canonical)?;
-    let mut known: HashMap<&[u8], u16> = HashMap::new();
+    // Open addressing: each slot is a value's index plus one, or 0. Never more than half full.
+    let mut slots = vec![0u32; 1024];
     let mut distinct: Vec<&[u8]> = Vec::new();
+    let mut hashes: Vec<u64> = Vec::new();
     let mut distinct_bytes = 0;
     let mut indices: Vec<u16> = Vec::with_capacity(layout.rows);
     for (start, end) in bounds(offsets) {
         let value = values.get(start..end).ok_or_else(|| fail("its offsets are wrong"))?;
-        let index = match known.get(value) {
-            Some(index) => *index,
-            None => {
-                let Ok(index) = u16::try_from(distinct.len()) else { return Ok(None) };
-                distinct_bytes += value.len();
-                if distinct.len() > 16 && (distinct.len() > layout.rows / 2 || distinct_bytes > values.len() / 2) {
-                    return Ok(None);
+        let hash = mix_bytes(value);
+        let mask = slots.len() - 1;
+        let mut at = hash as usize & mask;
+        let index = loop {
+            match slots[at].checked_sub(1) {
+                Some(index) if hashes[index as usize] == hash && distinct[index as usize] == value => break index as u16,
+                Some(_) => at = (at + 1) & mask,
+                None => {
+                    let Ok(index) = u16::try_from(distinct.len()) else { return Ok(None) };
+                    distinct_bytes += value.len();
+                    if distinct.len() > 16 && (distinct.len() > layout.rows / 2 || distinct_bytes > values.len() / 2) {
+                        return Ok(None);
+                    }
+                    distinct.push(value);
+                    hashes.push(hash);
+                    slots[at] = u32::from(index) + 1;
+                    if distinct.len() * 2 > slots.len() {
+                        slots = rehashed(&hashes, slots.len() * 4);
+                    }
+                    break index;
                 }
-                known.insert(value, index);
-                distinct.push(value);
-                index
             }
         };
         indices.push(index);
@@ -109,6 +120,18 @@ pub fn to_dictionary(canonical: &[u8], block: &Block) -> Result<Option<Vec<u8>>,
         out.extend(indices.iter().flat_map(|index| index.to_le_bytes()));
     }
     Ok(Some(out))
+}
+
+fn rehashed(hashes: &[u64], size: usize) -> Vec<u32> {
+    let mut slots = vec![0u32; size];
+    for (number, hash) in (1u32..).zip(hashes) {
+        let mut at = *hash as usize & (size - 1);
+        while slots[at] != 0 {
+            at = (at + 1) & (size - 1);
+        }
+        slots[at] = number;
+    }
+    slots
 }
 
 /// Undoes [`to_dictionary`].

@@ -132,11 +132,11 @@ pub(super) fn kind(text: &str) -> Kind {
 
 /// True if the shortest text of the nearest float64 is the same number.
 fn float_holds(text: &str) -> bool {
-    let Ok(value) = text.parse::<f64>() else { return false };
     // Up to 15 significant digits always survive, away from the ends of the range.
-    if text.len() <= 16 && (1e-280..1e280).contains(&value.abs()) && text.bytes().filter(u8::is_ascii_digit).count() <= 15 {
+    if text.len() <= 16 && !text.bytes().any(|b| matches!(b, b'e' | b'E')) && text.bytes().filter(u8::is_ascii_digit).count() <= 15 {
         return true;
     }
+    let Ok(value) = text.parse::<f64>() else { return false };
     value.is_finite() && Decimal::parse(text) == Decimal::parse(&format!("{value:e}"))
 }
 

@@ -21,11 +21,18 @@ pub struct Bin {
 pub struct Histogram {
     /// A bin is 2^exponent wide; there is none before the first value.
     exponent: i32,
+    /// The least that the exponent may be.
+    finest: Option<i32>,
     range: Option<(f64, f64)>,
     counts: BTreeMap<i64, u64>,
 }
 
 impl Histogram {
+    /// A histogram of whole numbers: no bin is narrower than 1.
+    pub fn whole() -> Histogram {
+        Histogram { finest: Some(0), ..Histogram::default() }
+    }
+
     /// Counts `x`, which must be finite; others are left out.
     pub fn add(&mut self, x: f64) {
         if !x.is_finite() {
@@ -34,7 +41,7 @@ impl Histogram {
         let (low, high) = match self.range {
             Some((low, high)) => (low.min(x), high.max(x)),
             None => {
-                self.exponent = finest(x);
+                self.exponent = self.finest.map_or(finest(x), |least| finest(x).max(least));
                 (x, x)
             }
         };
@@ -82,6 +89,9 @@ mod tests {
         assert_eq!(bins.len(), 16);
         assert!(bins.iter().all(|b| b.count == 2 && b.high - b.low == 2.0), "{bins:?}");
         assert!(Histogram::default().bins().is_empty());
+        let mut whole = Histogram::whole();
+        [1.0, 4.0, 4.0].iter().for_each(|x| whole.add(*x));
+        assert_eq!(whole.bins().iter().map(|b| (b.low, b.count)).collect::<Vec<_>>(), [(1.0, 1), (2.0, 0), (3.0, 0), (4.0, 2)]);
     }
 
     proptest! {

@@ -155,6 +155,7 @@ impl Column {
         // Bytes are hashed as they are; everything else by Arrow's row format, whose bytes also have the order of the values.
         let converter = if is_bytes(&data_type) { None } else { Some(RowConverter::new(vec![SortField::new(data_type.clone())])?) };
         let ordered = measure == Measure::Value || is_text(&data_type);
+        let whole = data_type.is_integer() || data_type.is_temporal() || matches!(measure, Measure::Characters | Measure::Bytes | Measure::Items);
         let counted = is_text(&data_type) || data_type.is_integer() || data_type == DataType::Boolean;
         Ok(Column {
             name: field.name().clone(),
@@ -169,7 +170,7 @@ impl Column {
             distinct: Distinct::default(),
             low: None,
             high: None,
-            numbers: Numbers::default(),
+            numbers: Numbers { histogram: if whole { Histogram::whole() } else { Histogram::default() }, ..Numbers::default() },
             counts: counted.then(HashMap::new),
         })
     }
@@ -246,8 +247,8 @@ impl Column {
         let range = text(&self.low)?.zip(text(&self.high)?);
         let (distinct, distinct_exact) = self.distinct.count();
         let mut top: Vec<(String, u64)> = self.counts.unwrap_or_default().into_iter().collect();
-        // A list of values that each stand once tells nothing.
-        if distinct as usize == top.len() && self.rows - self.nulls == distinct && distinct > TOP_TOLD as u64 {
+        // Where most values stand once a list of some of them tells nothing.
+        if 2 * distinct > self.rows - self.nulls && distinct > TOP_TOLD as u64 {
             top.clear();
         }
         top.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

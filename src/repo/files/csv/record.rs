@@ -50,6 +50,13 @@ enum State {
     Quote,
 }
 
+/// The bytes from `start` on that belong together; `buffer` has one there that does.
+fn run(buffer: &[u8], start: usize, belongs: impl Fn(u8) -> bool) -> &[u8] {
+    let rest = buffer.get(start..).unwrap_or_default();
+    let end = rest.iter().position(|b| !belongs(*b)).unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default()
+}
+
 pub(in crate::repo::files) struct Records {
     stream: Stream,
     delimiter: u8,
@@ -138,7 +145,7 @@ impl Records {
             let mut used = 0;
             let mut ended = false;
             let mut stray = false;
-            for &byte in buffer {
+            while let Some(&byte) = buffer.get(used) {
                 used += 1;
                 if self.after_return {
                     self.after_return = false;
@@ -150,8 +157,10 @@ impl Records {
                     if byte == b'"' {
                         state = State::Quote;
                     } else {
-                        self.line += u64::from(byte == b'\n');
-                        self.bytes.push(byte);
+                        let run = run(buffer, used - 1, |b| b != b'"');
+                        self.line += run.iter().filter(|b| **b == b'\n').count() as u64;
+                        self.bytes.extend_from_slice(run);
+                        used += run.len() - 1;
                     }
                 } else if byte == delimiter {
                     self.ends.push((self.bytes.len(), quoted));
@@ -175,7 +184,9 @@ impl Records {
                     stray = true;
                     break;
                 } else {
-                    self.bytes.push(byte);
+                    let run = run(buffer, used - 1, |b| b != delimiter && b != b'\n' && b != b'\r');
+                    self.bytes.extend_from_slice(run);
+                    used += run.len() - 1;
                     state = State::Plain;
                 }
             }
