@@ -81,4 +81,6 @@ fn what_is_no_expression_over_rows_is_refused() {
     assert!(refused("").starts_with("syntax error"), "{}", refused(""));
     let all = select(&twin.objects, &twin.table, None, &Params::new(), vec![0]).unwrap();
     assert_eq!(all.map(|b| b.unwrap().num_rows()).sum::<usize>(), 300);
+    let stopped = select(&twin.objects, &twin.table, Some("n > 1000"), &Params::new(), vec![0]).unwrap().interrupted_by(std::sync::Arc::new(|| true)).next();
+    assert!(matches!(stopped, Some(Err(QueryError::Interrupted))));
 }

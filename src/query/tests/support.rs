@@ -26,6 +26,11 @@ pub fn small() -> Arc<Objects> {
     Arc::new(Objects::new(Arc::new(MemoryStore::new()), Limits { chunk, ..Limits::default() }))
 }
 
+/// Objects in memory, with the format's own sizes.
+pub fn full() -> Arc<Objects> {
+    Arc::new(Objects::new(Arc::new(MemoryStore::new()), Limits::default()))
+}
+
 /// A row of the tables that tests make.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Row {

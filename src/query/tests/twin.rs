@@ -68,7 +68,7 @@ fn query() -> impl Strategy<Value = String> {
             format!("SELECT id FROM (SELECT * FROM t LIMIT {k}) x ORDER BY n, id LIMIT 3"),
             format!("SELECT id FROM t WHERE n IN (SELECT n FROM t WHERE {p}) ORDER BY id"),
             format!("SELECT id FROM t WHERE n > (SELECT avg(n) FROM t WHERE {p}) ORDER BY id"),
-            format!("SELECT id FROM t WHERE {p} UNION ALL SELECT id FROM t WHERE {q} LIMIT {k}"),
+            format!("SELECT id FROM t WHERE {p} UNION ALL SELECT id FROM t WHERE {q} ORDER BY id LIMIT {k}"),
             format!("SELECT DISTINCT ON (label) label, id FROM t WHERE {p} ORDER BY label, id"),
             "SELECT count(*) AS c FROM t".to_owned(),
         ])
