@@ -124,9 +124,7 @@ impl Selected {
     pub fn schema(&self) -> SchemaRef {
         self.rows.schema()
     }
-}
 
-impl Selected {
     /// Ends with [`QueryError::Interrupted`] once `asked` says so, between two batches or within a long search for one.
     pub fn interrupted_by(mut self, asked: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
         self.rows.stop_when(asked);

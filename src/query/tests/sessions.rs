@@ -95,6 +95,14 @@ fn faults_are_one_line_with_their_place() {
         ("DELETE FROM t", "DELETE is refused: a query only reads"),
         ("CREATE TABLE x AS SELECT 1", "CREATE is refused: a query only reads"),
         ("EXPLAIN ANALYZE INSERT INTO t VALUES (1)", "INSERT is refused: a query only reads"),
+        (
+            "WITH x AS (SELECT 1) SELECT id FROM t a FULL JOIN t b USING (id)",
+            "FULL JOIN with USING or NATURAL is not supported yet: write ON a.x = b.x, and coalesce(a.x, b.x) for the column of both",
+        ),
+        (
+            "SELECT 1 WHERE EXISTS (SELECT id FROM (t a NATURAL RIGHT JOIN t b))",
+            "RIGHT JOIN with USING or NATURAL is not supported yet: write ON a.x = b.x, and coalesce(a.x, b.x) for the column of both",
+        ),
         ("COPY t TO 'x.csv'", "a query only reads"),
         ("SELECT vector <=> vector FROM t", "the operator <=> is not supported yet: write cosine_distance(a, b)"),
         ("SELECT * FROM t ORDER BY vector <-> vector", "the operator <-> is not supported yet: write array_distance(a, b)"),

@@ -246,7 +246,7 @@ pub fn ask(session: &Session, sql: &str) -> RecordBatch {
 /// Why a query is refused.
 pub fn refusal(session: &Session, sql: &str) -> QueryError {
     match session.query(sql, &Params::new(), None) {
-        Ok(answer) => answer.map(|batch| batch.map(drop)).collect::<Result<(), _>>().expect_err(sql),
+        Ok(mut answer) => answer.try_for_each(|batch| batch.map(drop)).expect_err(sql),
         Err(error) => error,
     }
 }
