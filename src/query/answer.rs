@@ -75,13 +75,12 @@ impl AnswerStream {
     }
 }
 
-/// The partitions of a plan one after the other, all of them at work: where no operator mixes them, rows come in the table's order.
+/// The partitions of a plan one after the other, all of them at work: where no operator mixes them, rows come in the table's order. Each runs as a task of its
+/// own, never on the thread that waits for the answer: an operator may be busy for long before it lets go, and whoever waits must be able to leave.
 fn in_order(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> datafusion::common::Result<SendableRecordBatchStream> {
     let partitions = plan.output_partitioning().partition_count();
-    match partitions {
-        0 => return Ok(Box::pin(EmptyRecordBatchStream::new(plan.schema()))),
-        1 => return plan.execute(0, context),
-        _ => {}
+    if partitions == 0 {
+        return Ok(Box::pin(EmptyRecordBatchStream::new(plan.schema())));
     }
     let mut streams = Vec::with_capacity(partitions);
     for partition in 0..partitions {

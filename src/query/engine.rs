@@ -61,6 +61,10 @@ pub fn state(options: &Options) -> Result<SessionState, QueryError> {
         .with_create_default_catalog_and_schema(false)
         // Scans are dealt to all threads already; dealing batches in turn would only lose the rows' order.
         .with_round_robin_repartition(false);
+    let threads = options.threads.max(1);
+    // What a sort keeps back for merging what it spilled: by default more than a small limit has.
+    let reserved = &mut config.options_mut().execution.sort_spill_reservation_bytes;
+    *reserved = (*reserved).min(options.memory_bytes / (4 * threads));
     let sql = &mut config.options_mut().sql_parser;
     sql.dialect = Dialect::PostgreSQL;
     sql.collect_spans = true;

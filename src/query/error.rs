@@ -253,6 +253,11 @@ impl Translator {
             let near = rest.split_once("Did you mean '").and_then(|(_, near)| near.split('\'').next());
             return QueryError::NoFunction { name: name.to_owned(), near: near.into_iter().map(str::to_owned).collect() };
         }
+        let mismatch = "No function matches the given name and argument types '";
+        if let Some((call, rest)) = line.split_once(mismatch).and_then(|(_, rest)| rest.split_once('\'')) {
+            let known = rest.split_once("Candidate functions: ").map_or(String::new(), |(_, known)| format!("; there is {known}"));
+            return QueryError::Plan { at: self.at, why: format!("no function takes {call}{known}") };
+        }
         QueryError::Plan { at: self.at, why: line }
     }
 }

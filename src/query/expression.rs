@@ -124,6 +124,12 @@ impl Selected {
     pub fn schema(&self) -> SchemaRef {
         self.rows.schema()
     }
+
+    /// Ends with [`QueryError::Interrupted`] once `asked` says so, between two batches or within a long search for one.
+    pub fn interrupted_by(mut self, asked: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        self.rows.stop_when(asked);
+        self
+    }
 }
 
 impl Iterator for Selected {
@@ -162,6 +168,12 @@ impl Evaluation {
     /// Their type; they come in its storage layout.
     pub fn ty(&self) -> &Type {
         &self.ty
+    }
+
+    /// As [`Selected::interrupted_by`].
+    pub fn interrupted_by(mut self, asked: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        self.rows.stop_when(asked);
+        self
     }
 
     /// The values as what fills a new column.

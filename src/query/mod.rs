@@ -21,6 +21,7 @@ mod expression;
 mod params;
 mod provider;
 mod prune;
+mod refuse;
 mod repository;
 mod revisions;
 mod rows;

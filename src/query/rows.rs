@@ -238,6 +238,11 @@ impl Rows {
         self.schema.clone()
     }
 
+    /// Ends the read once `asked` says so.
+    pub fn stop_when(&mut self, asked: Arc<dyn Fn() -> bool + Send + Sync>) {
+        self.watch.stop = asked;
+    }
+
     fn advance(&mut self) -> Result<Option<Passed>, QueryError> {
         loop {
             if (self.watch.stop)() {

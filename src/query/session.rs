@@ -6,7 +6,6 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use super::answer::{Answer, AnswerStream, Interrupt, Threads};
@@ -59,7 +58,7 @@ impl Session {
     async fn plan(&self, sql: &str, params: &Params, at: Option<&str>) -> Result<(SessionState, Arc<dyn ExecutionPlan>), QueryError> {
         let fail = |e| translate(e, self.options.memory_bytes);
         let mut statement = parse(sql)?;
-        refuse_writes(&statement)?;
+        super::refuse::check(&statement)?;
         substitute(&mut statement, params)?;
         let references = self.state.resolve_table_references(&statement).map_err(fail)?;
         let (revisions, at) = (self.revisions.clone(), at.map(str::to_owned));
@@ -83,20 +82,5 @@ fn parse(sql: &str) -> Result<Statement, QueryError> {
         (None, _) => Err(QueryError::Syntax { at: None, why: "there is no query".into() }),
         (Some(statement), 0) => Ok(statement),
         (Some(_), more) => Err(QueryError::Refused(format!("one query at a time: {} more stand after the first", more))),
-    }
-}
-
-fn refuse_writes(statement: &Statement) -> Result<(), QueryError> {
-    match statement {
-        Statement::Statement(inner) => match &**inner {
-            SqlStatement::Query(_) | SqlStatement::Explain { .. } => Ok(()),
-            other => {
-                let text = other.to_string();
-                let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
-                Err(QueryError::Refused(format!("{verb} is refused: a query only reads")))
-            }
-        },
-        Statement::Explain(explain) => refuse_writes(&explain.statement),
-        _ => Err(QueryError::Refused("a query only reads".into())),
     }
 }

@@ -1,1 +1,7 @@
-//! Queries against what the rows themselves say.
+//! Queries over tables with deleted, edited and missing cells in many small leaves, against DataFusion over the same rows in memory.
+
+mod expressions;
+mod repository;
+mod sessions;
+mod support;
+mod twin;
