@@ -294,8 +294,9 @@ class Repo:
         return {table: self.parsed(TABLE, id) for table, id in self.snapshot(name)[0]}
 
     def refs(self):
-        """(key, value) of the state: commit ids as bytes, other values as what their CBOR says."""
-        return [(key, value if key.startswith(("heads/", "remotes/")) else cbor(value)) for key, value in self.state.items()]
+        """(key, value) of the state: what the CBOR of a value says; commit ids, and values of unknown keys, as bytes."""
+        known = ("HEAD", "tags/", "working/")
+        return [(key, cbor(value) if key.startswith(known) else value) for key, value in self.state.items()]
 
     def log(self, name="HEAD"):
         """(id, commit) of every ancestor, newest first."""
