@@ -19,7 +19,9 @@ run() {
     printf '%s$' "$dim"
     for word in "$@"; do
         case $word in
-            *[!A-Za-z0-9_./,:=@%+~^-]* | '') printf " '%s'" "$(printf %s "$word" | sed "s/'/'\\\\''/g")" ;;
+            *\'*) printf ' "%s"' "$word" ;;
+            *"'"*) printf ' "%s"' "$word" ;;
+            *[!A-Za-z0-9_./,:=@%+~^-]* | '') printf " '%s'" "$word" ;;
             *) printf ' %s' "$word" ;;
         esac
     done
@@ -41,24 +43,25 @@ if [ -n "${1:-}" ]; then
     run dsv table describe pictures
     run dsv head pictures -n 5
     run dsv commit -m "import the pictures"
-    # The first column is the path, the second the picture.
-    column=$(dsv table describe pictures --json | sed -n '2s/.*"column":"\([^"]*\)".*/\1/p')
     before=$(size)
     say "2. What is in it"
     run dsv stats pictures
-    run dsv query "SELECT count(*) AS pictures, sum(octet_length($column)) AS bytes, max(octet_length($column)) AS largest FROM pictures"
-    say "3. A branch, with a column more. Nothing is copied"
+    run dsv query "SELECT lower(split_part(path, '.', -1)) AS format, count(*) AS pictures FROM pictures GROUP BY 1 ORDER BY 2 DESC"
+    say "3. A branch with two columns more. Nothing is copied"
     run dsv switch -c review
-    run dsv column add pictures large bool --as "octet_length($column) > 100000"
+    run dsv column add pictures format text --as "lower(split_part(path, '.', -1))"
     run dsv column add pictures keep bool --default true
-    run dsv commit -m "mark large pictures"
-    run dsv query "SELECT large, count(*) AS n FROM pictures GROUP BY large ORDER BY large"
-    echo "The branch took $(($(size) - before)) KB of $(size) KB"
+    run dsv status
+    run dsv commit -m "tell the format, mark what to keep"
+    echo "The branch and its columns took $(($(size) - before)) KB; the repository has $(size) KB"
     say "4. Back on main nothing has changed"
     run dsv switch main
+    run dsv table describe pictures
     run dsv log --oneline --graph --all
-    say "5. And out again: the large ones, as files"
-    run dsv export pictures "$DEMO/large/" --at review --where large
+    run dsv query "SELECT a.path, b.format, b.keep FROM main.pictures a JOIN review.pictures b USING (path) ORDER BY path LIMIT 3"
+    say "5. And out again, from the branch: a table, and the pictures as files"
+    run dsv export pictures ../pictures.parquet --at review --where "format <> 'gif'"
+    run dsv export pictures ../pictures/ --at review --where keep --columns path,image,format
     run dsv verify
     say "The repository is demo/repo: look around with dsv, for example: $BIN/dsv -C demo/repo status"
     exit 0

@@ -175,6 +175,12 @@ impl Catalogue {
         self.read().unpublished.iter().map(|pack| pack.entry).collect()
     }
 
+    /// True for an object that stands in a finished pack that no head lists yet.
+    pub fn is_unpublished(&self, id: ObjectId) -> bool {
+        let holds = |pack: &Arc<PackFile>| pack.index.get().is_some_and(|index| index.binary_search_by_key(&id, |entry| entry.id).is_ok());
+        self.read().unpublished.iter().any(holds)
+    }
+
     /// Forgets the finished packs that no head lists yet, and returns them.
     pub fn take_unpublished(&self) -> Vec<PackEntry> {
         let inner = &mut *self.write();

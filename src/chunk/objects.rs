@@ -24,6 +24,8 @@ use crate::tree::{NodeStore, TreeError};
 const COMPRESS_BYTES_MIN: usize = 96;
 /// To know that a small object is there already is not worth reading more indexes than these; two copies do no harm.
 const NEAR_INDEXES: usize = 8;
+/// So often what vanished is looked for anew: it vanishes again only if other writers fold it again meanwhile.
+const VANISHED_MAX: usize = 8;
 /// A pack of metadata is finished once it has so many bytes.
 const METADATA_PACK_BYTES: u64 = 16 << 20;
 
@@ -214,10 +216,20 @@ impl Objects {
         if let Some((pack, entry)) = self.pending().places.get(&id) {
             return Ok(Some(Place::Open(pack.clone(), entry.clone())));
         }
-        if let Some(found) = self.catalogue.find(self.store.as_ref(), id, indexes)? {
-            return Ok(Some(Place::Pack(found)));
+        let found = self.anew_where_vanished(|| self.catalogue.find(self.store.as_ref(), id, indexes))?;
+        Ok(found.map(Place::Pack))
+    }
+
+    /// Runs `look`; anew with the newest catalogue where a pack has vanished, because it was folded into another since the catalogue was read.
+    pub(super) fn anew_where_vanished<T>(&self, look: impl Fn() -> Result<T, ChunkError>) -> Result<T, ChunkError> {
+        let mut result = look();
+        for _ in 0..VANISHED_MAX {
+            match result {
+                Err(ChunkError::Store(StoreError::NotFound { .. })) if self.reload()? => result = look(),
+                other => return other,
+            }
         }
-        Ok(None)
+        result
     }
 
     /// Where an object stands, or why it cannot be had.
@@ -229,14 +241,22 @@ impl Objects {
     }
 
     /// Runs `read` on the place of an object. Where the pack's file has vanished, because it was folded into another or collected after this
-    /// catalogue was read, the head is read anew and `read` run once more.
+    /// catalogue was read, the head is read anew and `read` run again.
     pub(super) fn at_place<T>(&self, id: ObjectId, read: impl Fn(&Place) -> Result<T, ChunkError>) -> Result<T, ChunkError> {
         let vanished = |e: &ChunkError| matches!(e, ChunkError::Store(StoreError::NotFound { .. }) | ChunkError::Missing { .. });
-        match self.place(id).and_then(|place| read(&place)) {
-            Err(e) if vanished(&e) && self.reload().unwrap_or(false) => match self.place(id).and_then(|place| read(&place)) {
-                Err(ChunkError::Store(StoreError::NotFound { .. })) => Err(ChunkError::Missing { object: id }),
-                other => other,
-            },
+        let mut result = self.place(id).and_then(|place| read(&place));
+        for _ in 0..VANISHED_MAX {
+            match result {
+                Err(e) if vanished(&e) && self.reload().unwrap_or(false) => result = self.place(id).and_then(|place| read(&place)),
+                other => return other,
+            }
+            // What no pack of the newest catalogue holds is missing indeed.
+            if matches!(result, Err(ChunkError::Missing { .. })) {
+                return result;
+            }
+        }
+        match result {
+            Err(ChunkError::Store(StoreError::NotFound { .. })) => Err(ChunkError::Missing { object: id }),
             other => other,
         }
     }
@@ -293,6 +313,11 @@ impl Objects {
         }
         self.contents.insert(id, Bytes::copy_from_slice(content), content.len() + 96);
         Ok(id)
+    }
+
+    /// True for an object that was written here and is in no head yet.
+    pub fn is_new(&self, id: ObjectId) -> bool {
+        self.pending().places.contains_key(&id) || self.catalogue.is_unpublished(id)
     }
 
     /// Notes that an object is relied upon as if it had been written: if it has left the catalogue when all is flushed, it is written anew.

@@ -78,7 +78,7 @@ pub fn print(context: &Context, form: Form, schema: &SchemaRef, batches: &mut dy
         }
         Form::File(format) => {
             let options = WriteOptions { format: Some(format), ..WriteOptions::default() };
-            let target = Target::Writer("stdout".to_owned(), Box::new(Stdout::default()));
+            let target = Target::Writer("stdout".to_owned(), Box::new(Stdout));
             let no_progress: Arc<dyn Progress> = Arc::new(NoProgress);
             Ok(write(target, &columns(schema)?, batches, &options, &no_progress)?.rows)
         }
@@ -102,7 +102,7 @@ pub fn write(
 
 /// A path's target; `-` is stdout.
 pub fn target(context: &Context, file: &str) -> Target {
-    if file == "-" { Target::Writer("stdout".to_owned(), Box::new(Stdout::default())) } else { Target::Path(target_path(context, file)) }
+    if file == "-" { Target::Writer("stdout".to_owned(), Box::new(Stdout)) } else { Target::Path(target_path(context, file)) }
 }
 
 /// A path relative to `-C DIR` that keeps its last slash, which says that it is a folder.

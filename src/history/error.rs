@@ -124,6 +124,12 @@ pub enum HistoryError {
     /// The head pointer does not read.
     #[error(transparent)]
     Head(FormatError),
+    /// What was named is no longer there in full.
+    #[error("object {0:.12} is gone: garbage collection has taken what no branch, tag or recent operation held")]
+    Gone(ObjectId),
+    /// The operation is older than what garbage collection keeps.
+    #[error("operation {0:.8} cannot be taken back: garbage collection has forgotten what was before it")]
+    Forgotten(OperationId),
     /// Garbage collection took what this writer wrote for garbage, as it took too long.
     #[error("what this command wrote was collected as garbage before it was done")]
     Collected,

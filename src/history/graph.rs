@@ -176,9 +176,9 @@ impl Iterator for Walk<'_> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::base::SnapshotId;
     use crate::format::commit::Signature;
-    use crate::history::store_commit;
+    use crate::format::snapshot::Snapshot;
+    use crate::history::{store_commit, store_snapshot};
     use proptest::prelude::*;
 
     /// Objects in memory.
@@ -190,7 +190,9 @@ pub(super) mod tests {
     pub fn commit(objects: &Objects, n: usize, parents: Vec<CommitId>, millis: i64) -> CommitId {
         let author = Signature { name: "A".into(), email: "a@b".into(), millis, offset_minutes: 0 };
         let message = format!("commit {n}");
-        let commit = Commit { snapshot: SnapshotId([n as u8; 32]), parents, author, committed_millis: millis, message, source: Default::default(), flags: 0 };
+        let snapshot = Snapshot { views: [("n".to_owned(), n.to_string())].into(), ..Default::default() };
+        let snapshot = store_snapshot(objects, &snapshot).unwrap();
+        let commit = Commit { snapshot, parents, author, committed_millis: millis, message, source: Default::default(), flags: 0 };
         store_commit(objects, &commit).unwrap()
     }
 

@@ -55,7 +55,8 @@ impl Ledger for StoreLedger {
 }
 
 impl StoreLedger {
-    /// Flushes what was written and publishes it in `head`, from which `remove` leaves; true if the head pointer was `from` until then.
+    /// Flushes what was written and publishes it in `head`, from which `remove` leaves; true if the head pointer was `from` until then. After
+    /// [`HistoryError::Unsettled`] it may be published or not; after other errors it is not.
     pub fn swap_packs(&self, from: Option<&[u8]>, head: &mut Head, remove: &HashSet<PackId>) -> Result<bool, HistoryError> {
         let packs = self.objects.flush()?;
         // Garbage collection takes a pack that lay about for a long time for one that a dead writer left.
@@ -65,7 +66,15 @@ impl StoreLedger {
         let store = self.objects.store();
         (head.packs, head.older) = chunk::publish(store.as_ref(), head, &packs, remove)?;
         let bytes = head.encode();
-        let swapped = store.swap_head(from, &bytes)?;
+        let swapped = match store.swap_head(from, &bytes) {
+            Ok(swapped) => swapped,
+            // The reply may have been lost: the head itself tells.
+            Err(error) => match store.read_head() {
+                Ok(now) if now.as_deref() == Some(bytes.as_slice()) => true,
+                Ok(now) if now.as_deref() == from => return Err(error.into()),
+                _ => return Err(HistoryError::Unsettled(Box::new(error.into()))),
+            },
+        };
         if swapped {
             self.see(head, &bytes);
         }

@@ -44,6 +44,15 @@ impl Iterator for OperationLog {
     }
 }
 
+/// What was read of an older operation, or `None` where garbage collection has taken part of it: its log ends there.
+pub fn unless_forgotten<T>(read: Result<T, HistoryError>) -> Result<Option<T>, HistoryError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(HistoryError::Objects(ChunkError::Missing { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The states before and after an operation. The one before is empty for the first operation, and `None` where it has been collected.
 pub fn around(objects: &Arc<Objects>, operation: &Operation) -> Result<(Option<State>, State), HistoryError> {
     let after = State::open(objects.clone(), &operation.state)?;

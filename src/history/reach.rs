@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::log::OperationLog;
-use super::{HistoryError, Kind, Objects, View, load_commit, load_snapshot, short};
+use super::{ChunkError, HistoryError, Kind, Objects, View, load_commit, load_snapshot, short};
 use crate::base::{CommitId, ObjectId, OperationId, SnapshotId, TableObjectId};
 use crate::format::cbor::Reader;
 use crate::format::node::{self, Live, Map, Slice, Spine, Values};
@@ -43,13 +43,22 @@ impl fmt::Display for Place {
 
 /// Who walks.
 pub trait Visitor {
-    /// Called with each object once; an error ends the walk.
-    fn object(&mut self, kind: Kind, id: ObjectId, place: &Place) -> Result<(), HistoryError>;
+    /// Called with each object once. False passes over what lies below it; an error ends the walk.
+    fn object(&mut self, kind: Kind, id: ObjectId, place: &Place) -> Result<bool, HistoryError>;
     /// Called where something does not read, so that what lies below cannot be reached. `Ok` goes on beside it, an error ends the walk.
     fn fault(&mut self, error: HistoryError, place: &Place) -> Result<(), HistoryError> {
         let _ = place;
         Err(error)
     }
+    /// Asked after each operation of a log: true goes no further back.
+    fn is_at_end(&mut self) -> bool {
+        false
+    }
+}
+
+/// True where an older operation, or what it reaches, is not there: then garbage collection has forgotten it.
+pub fn is_forgotten(error: &HistoryError, place: &Place) -> bool {
+    place.operation.is_some() && matches!(error, HistoryError::Objects(ChunkError::Missing { .. }))
 }
 
 /// A walk; what it has seen it does not enter again.
@@ -85,6 +94,9 @@ impl<'a> Reach<'a> {
             self.place.operation = (n > 0).then_some(id);
             self.operation(id, &operation)?;
             self.place = Place::default();
+            if self.visitor.is_at_end() {
+                break;
+            }
         }
         Ok(())
     }
@@ -235,8 +247,13 @@ impl<'a> Reach<'a> {
             if failed.is_some() || !seen.insert(id.into()) {
                 return false;
             }
-            failed = visitor.object(Kind::Node, id.into(), place).err();
-            failed.is_none()
+            match visitor.object(Kind::Node, id.into(), place) {
+                Ok(below) => below,
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            }
         };
         let walked = Rope::<K>::reach(&**self.objects, reference, &mut enter, &mut |found| {
             item(found);
@@ -254,8 +271,7 @@ impl<'a> Reach<'a> {
         if !self.seen.insert(id) {
             return Ok(false);
         }
-        self.visitor.object(kind, id, &self.place)?;
-        Ok(true)
+        self.visitor.object(kind, id, &self.place)
     }
 
     fn go_on(&mut self, result: Result<(), HistoryError>) -> Result<(), HistoryError> {
@@ -264,18 +280,4 @@ impl<'a> Reach<'a> {
             Err(error) => self.visitor.fault(error, &self.place),
         }
     }
-}
-
-/// Sees to it that all that these values of the state reach is in the catalogue once what was written is flushed: what has left it since it was
-/// found is written anew.
-pub fn keep<'v>(objects: &Arc<Objects>, values: impl IntoIterator<Item = (&'v str, &'v [u8])>) -> Result<(), HistoryError> {
-    struct Keep<'a>(&'a Objects);
-    impl Visitor for Keep<'_> {
-        fn object(&mut self, _: Kind, id: ObjectId, _: &Place) -> Result<(), HistoryError> {
-            Ok(self.0.keep(id)?)
-        }
-    }
-    let mut keep = Keep(objects);
-    let mut reach = Reach::new(objects, &mut keep);
-    values.into_iter().try_for_each(|(key, value)| reach.value(key, value))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{Local, TimeZone};
 
 use super::graph::{Graph, Order};
-use super::log::OperationLog;
+use super::log::{OperationLog, unless_forgotten};
 use super::revision::{Base, Line, Range, Revision, Step, When};
 use super::{HistoryError, Kind, Objects, State, View, time};
 use crate::base::CommitId;
@@ -100,7 +100,8 @@ impl Resolver<'_> {
         let mut left = switches;
         let mut current = self.view.state.head()?;
         for entry in OperationLog::from(self.objects.clone(), self.view) {
-            let head = State::open(self.objects.clone(), &entry?.1.state)?.head()?;
+            let operation = entry?.1;
+            let Some(head) = unless_forgotten(State::open(self.objects.clone(), &operation.state).and_then(|state| state.head()))? else { break };
             if head == current {
                 continue;
             }
@@ -236,7 +237,7 @@ impl Resolver<'_> {
             if operation.millis > limit {
                 continue;
             }
-            let current = read(&State::open(self.objects.clone(), &operation.state)?)?;
+            let Some(current) = unless_forgotten(State::open(self.objects.clone(), &operation.state).and_then(|state| read(&state)))? else { break };
             match (when, current) {
                 (When::Time(_), Some(id)) => return Ok(id),
                 (When::Time(_), None) => return Err(too_short("had no commit at that time".into())),

@@ -72,7 +72,7 @@ impl Ledger for MemoryLedger {
                 // The other writer has no faults of its own.
                 let faults = std::mem::take(&mut *self.faults.lock().unwrap());
                 let mut other = Transaction::new(View::newest(&self.objects, self)?);
-                other.set(&branch_key(&key.to_string()), Some(nonce().to_vec()))?;
+                other.set(&branch_key(&key.to_string()), value(&self.objects, usize::from(nonce()[0])))?;
                 other.publish(&self.objects, self, &stamp("another writer"))?;
                 *self.faults.lock().unwrap() = faults;
                 Ok(self.set(from, to))
@@ -83,6 +83,11 @@ impl Ledger for MemoryLedger {
 
 fn branch_key(name: &str) -> String {
     state::branch_key(name)
+}
+
+/// The value of a branch at commit number `n`.
+fn value(objects: &Objects, n: usize) -> Option<Vec<u8>> {
+    Some(commit(objects, n, vec![], 0).0.to_vec())
 }
 
 fn stamp(command: &str) -> Stamp {
@@ -137,14 +142,15 @@ proptest! {
 
     /// A change is there exactly once if it was reported done, not at all if it was reported moved, and never overwrites another writer's.
     #[test]
-    fn each_change_happens_once_or_not_at_all(steps in prop::collection::vec((0..4u8, any::<[u8; 8]>(), prop::collection::vec(fault(), 0..4)), 1..8)) {
+    fn each_change_happens_once_or_not_at_all(steps in prop::collection::vec((0..4u8, 300..400usize, prop::collection::vec(fault(), 0..4)), 1..8)) {
         let home = Home::new();
-        for (key, value, faults) in steps {
+        for (key, n, faults) in steps {
+            let value = value(&home.objects, n).unwrap();
             let before = home.map();
             let operations_before = home.ledger.history.lock().unwrap().len();
             home.ledger.faults.lock().unwrap().extend(faults.iter().copied());
             let key_text = branch_key(&key.to_string());
-            let result = home.set(&[(key_text.clone(), Some(value.to_vec()))], 5);
+            let result = home.set(&[(key_text.clone(), Some(value.clone()))], 5);
             home.ledger.faults.lock().unwrap().clear();
             let after = home.map();
             let done = home.ledger.history.lock().unwrap()[operations_before..].iter().filter(|id| load_operation(&home.objects, **id).unwrap().command == "set").count();
@@ -177,14 +183,15 @@ proptest! {
     fn undo_and_redo_are_a_stack(steps in prop::collection::vec((0..4u8, 0..5u8, prop::option::of(any::<u8>())), 1..40)) {
         let home = Home::new();
         let (mut past, mut future) = (vec![home.map()], Vec::new());
-        for (verb, key, value) in steps {
+        for (verb, key, n) in steps {
             let view = home.view();
             match verb {
                 0 | 1 => {
                     let key = branch_key(&key.to_string());
                     let mut next = home.map();
-                    match value { Some(v) => drop(next.insert(key.clone(), vec![v])), None => drop(next.remove(&key)) }
-                    home.set(&[(key, value.map(|v| vec![v]))], 5).unwrap();
+                    let new = n.and_then(|n| value(&home.objects, n.into()));
+                    match &new { Some(new) => drop(next.insert(key.clone(), new.clone())), None => drop(next.remove(&key)) }
+                    home.set(&[(key, new)], 5).unwrap();
                     if past.last() != Some(&next) {
                         past.push(next);
                         future.clear();
@@ -214,14 +221,14 @@ proptest! {
 fn an_older_operation_is_taken_back_only_where_nothing_moved_since() {
     let home = Home::new();
     let key = |n: &str| branch_key(n);
-    home.set(&[(key("a"), Some(vec![1])), (key("b"), Some(vec![1]))], 1).unwrap();
+    home.set(&[(key("a"), value(&home.objects, 1 as usize)), (key("b"), value(&home.objects, 1 as usize))], 1).unwrap();
     let first = home.view();
-    home.set(&[(key("c"), Some(vec![2]))], 2).unwrap();
+    home.set(&[(key("c"), value(&home.objects, 2 as usize))], 2).unwrap();
     let back = take_back(&home.objects, &home.view(), first.mark.operation, &first.operation).unwrap();
     back.publish(&home.objects, &home.ledger, &stamp("undo")).unwrap();
     assert_eq!(home.map().into_keys().collect::<Vec<_>>(), ["HEAD", "heads/c"]);
 
-    home.set(&[(key("b"), Some(vec![3]))], 3).unwrap();
+    home.set(&[(key("b"), value(&home.objects, 3 as usize))], 3).unwrap();
     let error = take_back(&home.objects, &home.view(), first.mark.operation, &first.operation).unwrap_err();
     assert!(error.to_string().contains("branch 'a' has moved since, by 'undo'"), "{error}");
 }
@@ -231,7 +238,7 @@ fn a_change_relied_upon_fails_the_transaction() {
     let home = Home::new();
     let mut mine = Transaction::new(Some(home.view()));
     mine.rely_on(state::HEAD).unwrap();
-    mine.set(&branch_key("x"), Some(vec![1])).unwrap();
+    mine.set(&branch_key("x"), value(&home.objects, 1 as usize)).unwrap();
     home.set(&[(state::HEAD.into(), Some(HeadRef::Branch("x".into()).encode()))], 1).unwrap();
     let error = mine.publish(&home.objects, &home.ledger, &stamp("mine")).unwrap_err();
     assert!(matches!(error, HistoryError::Moved { ref key } if key == "HEAD"), "{error}");
@@ -245,7 +252,7 @@ fn sixteen_writers_at_once_all_get_through() {
             let home = &home;
             scope.spawn(move || {
                 for round in 0..4 {
-                    home.set(&[(branch_key(&format!("{writer}/{round}")), Some(vec![round]))], 1).unwrap();
+                    home.set(&[(branch_key(&format!("{writer}/{round}")), value(&home.objects, round as usize))], 1).unwrap();
                 }
             });
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ensure::{ensure, gone};
 use super::log::OperationLog;
-use super::reach;
 use super::{HistoryError, Objects, State, load_operation, store_operation};
 use crate::base::OperationId;
 use crate::chunk::nonce;
@@ -49,10 +49,18 @@ pub struct View {
 impl View {
     /// The newest view; none where no repository has been made yet.
     pub fn newest(objects: &Arc<Objects>, ledger: &dyn Ledger) -> Result<Option<View>, HistoryError> {
-        let Some(mark) = ledger.newest()? else { return Ok(None) };
-        let operation = load_operation(objects, mark.operation)?;
-        let state = State::open(objects.clone(), &operation.state)?;
-        Ok(Some(View { mark, operation, state }))
+        let Some(mut mark) = ledger.newest()? else { return Ok(None) };
+        loop {
+            let operation = load_operation(objects, mark.operation);
+            match operation.and_then(|operation| Ok((State::open(objects.clone(), &operation.state)?, operation))) {
+                Ok((state, operation)) => return Ok(Some(View { mark, operation, state })),
+                Err(error) => match ledger.newest()? {
+                    // Overtaken by a writer, and by a garbage collection without grace.
+                    Some(newer) if newer != mark => mark = newer,
+                    _ => return Err(error),
+                },
+            }
+        }
     }
 }
 
@@ -124,16 +132,13 @@ impl Transaction {
         if let Some(base) = base.as_ref().filter(|_| self.is_empty()) {
             return Ok(base.clone());
         }
+        // The generation for which everything that is named was found to be there.
+        let mut ensured = None;
         for attempt in 0..ATTEMPTS_MAX {
             let state = match &base {
                 Some(base) => base.state.clone(),
                 None => State::empty(objects.clone())?,
             };
-            if base.as_ref().map(|base| base.mark.generation) != self.base.as_ref().map(|base| base.mark.generation) {
-                // Garbage was collected since these values were found, perhaps with what they reach.
-                let values = self.changes.iter().filter_map(|(key, (_, after))| Some((key.as_str(), after.as_deref()?)));
-                reach::keep(objects, values)?;
-            }
             let mut updates = BTreeMap::new();
             for (key, (before, after)) in &self.changes {
                 let current = state.get(key)?;
@@ -143,6 +148,12 @@ impl Transaction {
                 if before != after {
                     updates.insert(key.clone(), after.clone());
                 }
+            }
+            let generation = base.as_ref().map_or(0, |base| base.mark.generation);
+            if ensured != Some(generation) {
+                let values = updates.iter().filter_map(|(key, after)| Some((key.as_str(), after.as_deref()?)));
+                ensure(objects, base.as_ref().map(|base| &base.state), values)?;
+                ensured = Some(generation);
             }
             let state = state.update(&updates)?;
             let operation = Operation {
@@ -155,7 +166,7 @@ impl Transaction {
                 reverts: self.reverts,
             };
             let id = store_operation(objects, &operation)?;
-            let swapped = ledger.swap(base.as_ref().map(|base| &base.mark), id);
+            let swapped = ledger.swap(base.as_ref().map(|base| &base.mark), id).map_err(gone);
             if let Ok(true) = swapped {
                 return View::newest(objects, ledger)?.ok_or(HistoryError::UnknownOperation(id.to_string()));
             }
@@ -167,9 +178,14 @@ impl Transaction {
                     {
                         return Ok(view.clone());
                     }
-                    swapped?;
+                    match swapped {
+                        // It is settled by now.
+                        Err(HistoryError::Unsettled(error)) => return Err(*error),
+                        swapped => drop(swapped?),
+                    }
                     newest
                 }
+                (Err(_), Err(error @ HistoryError::Unsettled(_))) => return Err(error),
                 (Err(_), Err(error)) => return Err(HistoryError::Unsettled(Box::new(error))),
                 (Err(error), Ok(_)) => return Err(HistoryError::Unsettled(Box::new(error))),
             };

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::log::{OperationLog, around};
+use super::log::{OperationLog, around, unless_forgotten};
 use super::{ChunkError, HistoryError, Objects, Transaction, View, load_operation};
 use crate::base::OperationId;
 use crate::format::operation::Operation;
@@ -65,12 +65,13 @@ fn is_undo(objects: &Objects, mut id: OperationId) -> Result<bool, HistoryError>
 /// The transaction that gives every key which the operation changed the value that it had before. Fails with
 /// [`HistoryError::MovedSince`] where one of them has another value by now than the operation gave it.
 pub fn take_back(objects: &Arc<Objects>, view: &View, id: OperationId, operation: &Operation) -> Result<Transaction, HistoryError> {
-    let (Some(before), after) = around(objects, operation)? else { return Err(HistoryError::NothingToUndo) };
     if operation.parent.is_none() {
         return Err(HistoryError::NothingToUndo);
     }
+    let (Some(before), after) = around(objects, operation)? else { return Err(HistoryError::Forgotten(id)) };
+    let changes = unless_forgotten(before.diff(&after))?.ok_or(HistoryError::Forgotten(id))?;
     let mut transaction = Transaction::new(Some(view.clone())).reverting(id);
-    for change in before.diff(&after)? {
+    for change in changes {
         if view.state.get(&change.key)? != change.after {
             let by = last_change(objects, view, &change.key)?;
             return Err(HistoryError::MovedSince { operation: id, command: operation.command.clone(), key: change.key, by });
@@ -85,8 +86,10 @@ fn last_change(objects: &Arc<Objects>, view: &View, key: &str) -> Result<Option<
     for entry in OperationLog::from(objects.clone(), view) {
         let (_, operation) = entry?;
         let (Some(before), after) = around(objects, &operation)? else { break };
-        if before.get(key)? != after.get(key)? {
-            return Ok(Some(operation.command));
+        match unless_forgotten(before.get(key).and_then(|before| Ok(before != after.get(key)?)))? {
+            Some(true) => return Ok(Some(operation.command)),
+            Some(false) => {}
+            None => break,
         }
     }
     Ok(None)

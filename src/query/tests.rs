@@ -1,1 +1,1 @@
-
+//! Queries against what the rows themselves say.

@@ -9,7 +9,7 @@ use crate::base::{ObjectId, PackId};
 use crate::chunk::sweep::{SweepPlan, delete_condemned, delete_orphans};
 use crate::format::head::Head;
 use crate::format::pack::Kind;
-use crate::history::reach::{Place, Reach, Visitor};
+use crate::history::reach::{Place, Reach, Visitor, is_forgotten};
 use crate::history::{HistoryError, StoreLedger, View};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -56,13 +56,26 @@ pub struct Collected {
     pub files_deleted: u64,
 }
 
-/// Collects the ids of all that is reached; any fault ends the walk, for what lies below it must not be taken for garbage.
-struct Marker<'a>(&'a Repo);
+/// Collects the ids of all that is reached; any fault of the newest state ends the walk, for what lies below it must not be taken for garbage.
+struct Marker<'a> {
+    repo: &'a Repo,
+    at_end: bool,
+}
 
 impl Visitor for Marker<'_> {
-    fn object(&mut self, _: Kind, _: ObjectId, _: &Place) -> Result<(), HistoryError> {
-        self.0.progress.advance(1);
-        if self.0.progress.interrupted() { Err(HistoryError::Interrupted) } else { Ok(()) }
+    fn object(&mut self, _: Kind, _: ObjectId, _: &Place) -> Result<bool, HistoryError> {
+        self.repo.progress.advance(1);
+        if self.repo.progress.interrupted() { Err(HistoryError::Interrupted) } else { Ok(!self.at_end) }
+    }
+
+    /// An earlier collection with a nearer horizon has cut the log: it ends where something is missing.
+    fn fault(&mut self, error: HistoryError, place: &Place) -> Result<(), HistoryError> {
+        self.at_end = is_forgotten(&error, place);
+        if self.at_end { Ok(()) } else { Err(error) }
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        self.at_end
     }
 }
 
@@ -76,6 +89,8 @@ impl Repo {
                 Ok(None) => self.drop_written(),
                 // A pack was folded away by another writer while it was read.
                 Err(error) if is_vanished(&error) && attempt + 1 < ATTEMPTS_MAX => self.drop_written(),
+                // It may be published after all.
+                Err(error @ RepoError::History(HistoryError::Unsettled(_))) => return Err(error),
                 Err(error) => {
                     self.drop_written();
                     return Err(error);
@@ -136,7 +151,7 @@ impl Repo {
 
     fn mark(&self, view: &View, since_millis: i64) -> Result<HashSet<ObjectId>, RepoError> {
         self.progress.start("following history", None, Unit::Objects);
-        let mut marker = Marker(self);
+        let mut marker = Marker { repo: self, at_end: false };
         let mut reach = Reach::new(&self.objects, &mut marker);
         let walked = reach.operations(view, since_millis);
         let reached = reach.into_seen();

@@ -80,7 +80,7 @@ impl Repo {
             let import = Import { repo: self, inputs, options, seed: table_seed(name, self.working()?.base) };
             let (table, imported) = match existing {
                 None => import.create()?,
-                Some(table) => import.into_existing(table)?,
+                Some(table) => import.change_existing(table)?,
             };
             snapshot.tables.insert(name.to_owned(), table.store(self.objects())?);
             done = Some(imported);
@@ -162,7 +162,7 @@ impl Import<'_> {
         Ok((table, added))
     }
 
-    fn into_existing(&self, mut table: Table) -> Result<(Table, Imported), RepoError> {
+    fn change_existing(&self, mut table: Table) -> Result<(Table, Imported), RepoError> {
         let objects = self.objects();
         if !self.options.key.is_empty() {
             let key = indices(&table.schema, &self.options.key)?;

@@ -3,7 +3,7 @@
 use super::{Repo, RepoError};
 use crate::base::OperationId;
 use crate::format::operation::Operation;
-use crate::history::log::{OperationLog, around, find};
+use crate::history::log::{OperationLog, around, find, unless_forgotten};
 use crate::history::undo::{next_redo, next_undo, take_back};
 use crate::tree::StateChange;
 
@@ -14,7 +14,7 @@ pub struct OperationInfo {
     pub id: OperationId,
     /// The operation.
     pub operation: Operation,
-    /// What it changed, by key of the state; `None` where the operation before it has been collected.
+    /// What it changed, by key of the state; `None` where garbage collection has forgotten what was before it.
     pub changes: Option<Vec<StateChange>>,
 }
 
@@ -32,7 +32,7 @@ impl Repo {
 
     fn info(&self, id: OperationId, operation: Operation) -> Result<OperationInfo, RepoError> {
         let (before, after) = around(&self.objects, &operation)?;
-        let changes = before.map(|before| before.diff(&after)).transpose()?;
+        let changes = before.map(|before| unless_forgotten(before.diff(&after))).transpose()?.flatten();
         Ok(OperationInfo { id, operation, changes })
     }
 

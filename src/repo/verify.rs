@@ -13,7 +13,7 @@ use crate::chunk::{ChunkError, Objects, read_chain};
 use crate::format::head::{Head, PackEntry};
 use crate::format::pack::Kind;
 use crate::history::HistoryError;
-use crate::history::reach::{Place, Reach, Visitor};
+use crate::history::reach::{Place, Reach, Visitor, is_forgotten};
 use crate::store::StoreError;
 
 /// So many places that a fault harms are told.
@@ -63,8 +63,14 @@ impl Repo {
                 by_object.entry(object).or_default().push(at);
             }
         }
-        let mut finder =
-            Finder { objects: &self.objects, progress: &*self.progress, by_object, faults: std::mem::take(&mut found.faults), told: HashSet::new() };
+        let mut finder = Finder {
+            objects: &self.objects,
+            progress: &*self.progress,
+            by_object,
+            faults: std::mem::take(&mut found.faults),
+            at_end: false,
+            told: HashSet::new(),
+        };
         let mut reach = Reach::new(&self.objects, &mut finder);
         let walked = reach.operations(&view, i64::MIN);
         found.reached = reach.into_seen().len() as u64;
@@ -117,6 +123,8 @@ struct Finder<'a> {
     progress: &'a dyn Progress,
     by_object: HashMap<ObjectId, Vec<usize>>,
     faults: Vec<Fault>,
+    /// True once the operation log has ended where garbage collection cut it.
+    at_end: bool,
     /// Faults that were found on the way, so that each is told once.
     told: HashSet<String>,
 }
@@ -148,7 +156,7 @@ impl Finder<'_> {
 }
 
 impl Visitor for Finder<'_> {
-    fn object(&mut self, _: Kind, id: ObjectId, place: &Place) -> Result<(), HistoryError> {
+    fn object(&mut self, _: Kind, id: ObjectId, place: &Place) -> Result<bool, HistoryError> {
         self.progress.advance(1);
         if self.progress.interrupted() {
             return Err(HistoryError::Interrupted);
@@ -158,15 +166,23 @@ impl Visitor for Finder<'_> {
         }
         match self.objects.contains(id) {
             Ok(true) => {}
-            Ok(false) => self.tell(ChunkError::Missing { object: id }.to_string(), Some(id), None, place),
-            Err(error) => self.tell(error.to_string(), None, pack_of(&error), place),
+            Ok(false) => self.fault(ChunkError::Missing { object: id }.into(), place)?,
+            Err(error) => self.fault(error.into(), place)?,
         }
-        Ok(())
+        Ok(!self.at_end)
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        self.at_end
     }
 
     fn fault(&mut self, error: HistoryError, place: &Place) -> Result<(), HistoryError> {
         if self.progress.interrupted() {
             return Err(error);
+        }
+        if is_forgotten(&error, place) {
+            self.at_end = true;
+            return Ok(());
         }
         let (object, pack) = match &error {
             HistoryError::Objects(inner) => (object_of(inner), pack_of(inner)),
@@ -201,7 +217,8 @@ pub fn by_harm(faults: &[Fault]) -> BTreeMap<&str, usize> {
     harms
 }
 
-/// True for an error of a store that says that a file is not there.
+/// True for an error that says that a file or an object is not there.
 pub(super) fn is_vanished(error: &RepoError) -> bool {
-    matches!(error.store_error(), Some(StoreError::NotFound { .. })) || matches!(error, RepoError::Objects(ChunkError::Missing { .. }))
+    matches!(error.store_error(), Some(StoreError::NotFound { .. }))
+        || matches!(error, RepoError::Objects(ChunkError::Missing { .. }) | RepoError::History(HistoryError::Objects(ChunkError::Missing { .. })))
 }

@@ -1,10 +1,13 @@
 //! The one integration binary: many modules, linked once.
 
 #[path = "../../fixtures/scenes.rs"]
+#[allow(dead_code)] // The example writes what the tests only draw.
 mod scenes;
 
+mod cli;
 mod damage;
 mod drawn;
 mod golden;
 mod replay;
+mod support;
 mod walls;

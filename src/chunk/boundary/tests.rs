@@ -45,8 +45,8 @@ fn naive_row(ty: &DataType, value: &Value) -> (u64, u64) {
         let mut bytes = Vec::new();
         flat(value, width, &mut bytes);
         let m = match width {
-            ..=8 => naive_mix(word(&bytes)),
-            ..=16 => naive_mix(word(&bytes[8..]) ^ naive_mix(word(&bytes[..8]))),
+            0..=8 => naive_mix(word(&bytes)),
+            9..=16 => naive_mix(word(&bytes[8..]) ^ naive_mix(word(&bytes[..8]))),
             _ => of_bytes(&bytes),
         };
         return (width as u64, m);

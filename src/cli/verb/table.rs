@@ -10,6 +10,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui::cell::Cell;
 use crate::cli::ui::format;
 use crate::cli::ui::table::{self, Heading};
+use crate::table::Column;
 
 /// List, create, drop, rename and describe tables
 #[derive(Debug, clap::Args)]
@@ -196,15 +197,20 @@ impl Describe {
         }
         let columns = format::plural(table.schema.columns.len() as u64, "column");
         writeln!(out, "{}: {}, {columns}\n", context.ui.paint.heading(format::one_line(&self.table)), format::plural(table.rows(repo.objects())?, "row"))?;
-        let rows: Vec<Vec<Cell>> = table
-            .schema
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(i, c)| vec![Cell::plain(&c.name), Cell::plain(c.ty.to_string()), Cell::plain(if key.contains(&i) { "key" } else { "" })])
-            .collect();
+        let mut headings = vec![Heading::left("column"), Heading::left("type")];
+        if !key.is_empty() {
+            headings.push(Heading::left("key"));
+        }
+        let row = |(i, c): (usize, &Column)| {
+            let mut row = vec![Cell::plain(&c.name), Cell::plain(c.ty.to_string())];
+            if !key.is_empty() {
+                row.push(Cell::plain(if key.contains(&i) { "key" } else { "" }));
+            }
+            row
+        };
+        let rows: Vec<Vec<Cell>> = table.schema.columns.iter().enumerate().map(row).collect();
         if !rows.is_empty() {
-            table::draw(&context.ui, &mut out, vec![Heading::left("column"), Heading::left("type"), Heading::left("")], &rows)?;
+            table::draw(&context.ui, &mut out, headings, &rows)?;
         }
         Ok(out.finish()?)
     }

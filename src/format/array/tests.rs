@@ -102,7 +102,7 @@ impl Junk {
 
     fn value(&mut self, ty: &DataType) -> Value {
         match ty {
-            DataType::Boolean => Value::Bool(self.next() % 2 == 0),
+            DataType::Boolean => Value::Bool(self.next().is_multiple_of(2)),
             DataType::Utf8 | DataType::Binary => Value::Bytes((0..self.next() % 4).map(|i| b'a' + i as u8).collect()),
             DataType::List(item) => Value::Many((0..self.next() % 3).map(|_| self.value(item.data_type())).collect()),
             DataType::FixedSizeList(item, n) => Value::Many((0..*n).map(|_| self.value(item.data_type())).collect()),
@@ -212,7 +212,7 @@ pub fn values_of(array: &dyn Array) -> Vec<Value> {
 /// Section 5, word by word. Slots where `hidden` are below a null: empty, and counted as present.
 fn naive(ty: &DataType, values: &[Value], align: usize) -> (Vec<u8>, Vec<u32>) {
     fn pad(out: &mut Vec<u8>, align: usize) {
-        while out.len() % align != 0 {
+        while !out.len().is_multiple_of(align) {
             out.push(0);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{edit, memory, options};
+use super::{edit, memory, number, options};
 use crate::base::CommitId;
 use crate::format::operation::HeadRef;
 use crate::repo::{CommitOptions, Repo, RepoError, ResetMode, SwitchOptions};
@@ -240,8 +240,9 @@ impl Twin {
         Some(refs)
     }
 
-    fn step(&mut self, refs: Refs) {
-        if refs != self.now {
+    fn step(&mut self, refs: Refs, verb: &Verb) {
+        // A tag that is set anew where it was has another time: that is a change.
+        if refs != self.now || matches!(verb, Verb::Tag { .. }) {
             self.past.push(std::mem::replace(&mut self.now, refs));
             self.future.clear();
         }
@@ -274,7 +275,7 @@ fn run(repo: &Repo, twin: &Twin, verb: &Verb) -> Result<Option<CommitId>, RepoEr
 
 fn refs_of(repo: &Repo) -> Refs {
     let state = repo.view().unwrap().state;
-    let tables = |id| crate::history::load_snapshot(repo.objects(), id).unwrap().tables.into_iter().map(|(n, t)| (n, t.0[0])).collect();
+    let tables = |id| crate::history::load_snapshot(repo.objects(), id).unwrap().tables.into_iter().map(|(n, t)| (n, number(t))).collect();
     Refs {
         head: state.head().unwrap(),
         heads: state.branches().unwrap(),
@@ -308,7 +309,7 @@ proptest! {
                         let mut refs = twin.now.clone();
                         refs.working.remove(&twin.key());
                         Twin::set_tip(&mut refs, id);
-                        twin.step(refs);
+                        twin.step(refs, &verb);
                     }
                 }
                 Verb::Undo | Verb::Redo => {
@@ -322,13 +323,13 @@ proptest! {
                     let expected = twin.after(&verb);
                     prop_assert_eq!(result.is_ok(), expected.is_some(), "{:?}: {:?}", verb, result);
                     if let Some(refs) = expected {
-                        twin.step(refs);
+                        twin.step(refs, &verb);
                     }
                 }
             }
             repo = Repo::on_store(None, Arc::new(store.clone()), &options);
             prop_assert_eq!(refs_of(&repo), twin.now.clone(), "{:?}", verb);
-            let tables: Tables = repo.working_snapshot().unwrap().tables.into_iter().map(|(n, t)| (n, t.0[0])).collect();
+            let tables: Tables = repo.working_snapshot().unwrap().tables.into_iter().map(|(n, t)| (n, number(t))).collect();
             prop_assert_eq!(tables, twin.tables());
             prop_assert_eq!(repo.status().unwrap().is_clean(), !twin.now.working.contains_key(&twin.key()));
         }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{commit, edit, memory, options};
+use super::{commit, edit, memory, number, options};
 use crate::format::operation::HeadRef;
 use crate::history::HistoryError;
 use crate::repo::{Change, CommitOptions, ErrorKind, Identity, LogOptions, RefKind, Repo, RepoError, ResetMode, SwitchOptions};
@@ -95,10 +95,10 @@ fn each_branch_keeps_its_uncommitted_changes() {
     edit(&repo, "a", Some(2)).unwrap();
     let switched = switch(&repo, "b", false).unwrap();
     assert!(switched.left_behind && !switched.carried && !switched.uncommitted);
-    assert_eq!(repo.working_snapshot().unwrap().tables["a"].0[0], 1);
+    assert_eq!(number(repo.working_snapshot().unwrap().tables["a"]), 1);
     edit(&repo, "b", Some(3)).unwrap();
     assert!(switch(&repo, "-", false).unwrap().uncommitted);
-    assert_eq!(repo.working_snapshot().unwrap().tables["a"].0[0], 2);
+    assert_eq!(number(repo.working_snapshot().unwrap().tables["a"]), 2);
     let carried = switch(&repo, "c", true).unwrap();
     assert!(carried.carried && !carried.left_behind && carried.uncommitted);
     switch(&repo, "main", false).unwrap();
@@ -124,7 +124,7 @@ fn uncommitted_changes_without_a_branch_are_not_left() {
     edit(&repo, "a", Some(2)).unwrap();
     assert!(switch(&repo, "main", false).unwrap_err().to_string().contains("on no branch"));
     switch(&repo, "kept", true).unwrap();
-    assert_eq!(repo.working_snapshot().unwrap().tables["a"].0[0], 2);
+    assert_eq!(number(repo.working_snapshot().unwrap().tables["a"]), 2);
     assert!(switch(&repo, "main", false).is_ok());
 }
 
@@ -166,7 +166,7 @@ fn reset_and_restore() {
     repo.reset(&second.to_string(), ResetMode::Soft).unwrap();
     assert!(repo.status().unwrap().is_clean());
     assert_eq!(repo.restore(&["a".into()], Some("HEAD~")).unwrap(), ["a"]);
-    assert_eq!(repo.working_snapshot().unwrap().tables["a"].0[0], 1);
+    assert_eq!(number(repo.working_snapshot().unwrap().tables["a"]), 1);
     assert_eq!(repo.restore(&["b".into()], Some("HEAD~")).unwrap(), ["b"]);
     assert!(!repo.working_snapshot().unwrap().tables.contains_key("b"));
     let error = repo.restore(&["aa".into()], None).unwrap_err();

@@ -1,3 +1,5 @@
+//! Media of every kind, made here and sniffed.
+
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, RgbImage};

@@ -1,0 +1,9 @@
+//! The command line from outside, through the binary.
+
+mod bad_input;
+mod formats;
+mod help;
+mod history;
+mod interrupted;
+mod tables;
+mod terminal;
