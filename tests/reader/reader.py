@@ -75,7 +75,7 @@ class Repo:
     def __init__(self, path):
         path = Path(path)
         self.path = path / ".dsv" if (path / ".dsv").is_dir() else path
-        self.index, self.chunks, self.sound = {}, OrderedDict(), set()
+        self.index, self.checks, self.chunks, self.sound = {}, {}, OrderedDict(), set()
         head = self.file("head")
         check(head[:7] == b"DSVHEAD", "head: not a head pointer")
         check(head[7] == 1, f"head: version {head[7]} is not known")
@@ -113,7 +113,8 @@ class Repo:
         ids = [entry[0] for entry in entries]
         check(len(ids) == objects and ids == sorted(ids), f"{name}: the index is not what the catalogue says")
         for entry in entries:
-            self.index.setdefault(entry[0], (name, *entry[1:6]))
+            if entry[0] not in self.index:
+                self.index[entry[0]], self.checks[entry[0]] = (name, *entry[1:6]), entry[6]
 
     def stored(self, kind, id):
         check(id in self.index, f"object {id.hex()} is in no pack")
@@ -294,8 +295,9 @@ class Repo:
         return {table: self.parsed(TABLE, id) for table, id in self.snapshot(name)[0]}
 
     def refs(self):
-        """(key, value) of the state: commit ids as bytes, other values as what their CBOR says."""
-        return [(key, value if key.startswith(("heads/", "remotes/")) else cbor(value)) for key, value in self.state.items()]
+        """(key, value) of the state: what the CBOR of a value says; commit ids, and values of unknown keys, as bytes."""
+        known = ("HEAD", "tags/", "working/")
+        return [(key, cbor(value) if key.startswith(known) else value) for key, value in self.state.items()]
 
     def log(self, name="HEAD"):
         """(id, commit) of every ancestor, newest first."""

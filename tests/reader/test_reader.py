@@ -1,4 +1,4 @@
-"""Tests of reader.py that need no dsv: a small repository is written here by hand, after docs/format.md, and read back.
+"""Tests of reader.py and rules.py that need no dsv: a small repository is written here by hand, after docs/format.md, and read back.
 
     python test_reader.py            runs the tests
     python test_reader.py write DIR  writes the small repository into DIR/.dsv, and its rows to DIR/rows.jsonl
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cbor2
 import reader
+import rules
 import values
 import zstandard
 from blake3 import blake3
@@ -194,6 +195,37 @@ class Reading(unittest.TestCase):
                     # Checks, frame headers, views and other commits are no part of these rows.
                     self.assertEqual(repr(rows), wanted, f"{path} byte {at}")
                 path.write_bytes(good)
+
+
+class Rules(unittest.TestCase):
+    """The rules that the page has for writers, on the golden repository."""
+
+    def setUp(self):
+        self.repo = reader.Repo(Path(__file__).parents[2] / "fixtures" / "golden" / "v1" / "repo")
+
+    def test_every_rope_is_the_one_tree_of_its_items(self):
+        nodes = 0
+        for revision in ("types", "wide", "codecs", "edits", "working:main"):
+            for table in self.repo.tables(revision):
+                nodes += rules.check_trees(self.repo, revision, table)
+        self.assertGreater(nodes, 900)
+
+    def test_chunks_and_blocks_end_where_they_have_to(self):
+        for revision, table, chunks in (("codecs", "codecs", 12), ("long", "long", 3), ("types", "empty", 0)):
+            self.assertEqual(rules.check_table(self.repo, revision, table), chunks)
+
+    def test_checks_hold(self):
+        self.assertGreater(rules.check_checks(self.repo), 400)
+
+    def test_other_rules_are_noticed(self):
+        limits = dict(rules.LIMITS)
+        try:
+            for wrong in ((1024, 1500, 8192), (1024, 3072, 4000), (3000, 3072, 8192)):
+                rules.LIMITS[rules.LIVE] = rules.LIMITS[rules.VALUES] = wrong
+                with self.assertRaises(reader.Fault):
+                    rules.check_trees(self.repo, "edits", "long")
+        finally:
+            rules.LIMITS.update(limits)
 
 
 class Values(unittest.TestCase):
