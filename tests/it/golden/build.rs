@@ -76,6 +76,61 @@ pub fn build(dir: &Path) -> (Repo, Expected) {
     (golden.repo, golden.expected)
 }
 
+/// Makes a repository in `dir` whose tables are large enough for many chunks (`wide`) and for trees of three levels (`scattered`).
+pub fn build_large(dir: &Path) -> Repo {
+    let repo = Repo::init(dir, "main").unwrap();
+    let mut large = Golden { repo, now: BTreeMap::new(), expected: BTreeMap::new() };
+    let hash = |i: usize| *blake3::hash(&i.to_le_bytes()).as_bytes();
+    let texts = columns(&[
+        ("text", "text"),
+        ("few", "binary"),
+        ("vector", "embedding(96)"),
+        ("money", "decimal(30,2)"),
+        ("list", "list<int32>"),
+        ("row", "struct<a: text, b: list<int16>>"),
+        ("digest", "binary(100)"),
+        ("wide", "binary(5000)"),
+    ]);
+    let n = 5000;
+    let null = |i: usize| i.is_multiple_of(13);
+    let text = |i: usize| hash(i).iter().cycle().take(i % 300).map(|b| char::from(b % 26 + 97)).collect::<String>();
+    let items = |i: usize| (0..i as i32 % 50).map(|k| Some(k * i as i32)).collect::<Vec<_>>();
+    let short = ListArray::from_iter_primitive::<Int16Type, _, _>((0..n).map(|i| Some((0..(i % 90) as i16).map(Some))));
+    let row: Fields = vec![dsv::format::types::child("a", DataType::Utf8), dsv::format::types::child("b", short.data_type().clone())].into();
+    let row = StructArray::try_new(
+        row,
+        vec![Arc::new(StringArray::from_iter_values((0..n).map(|i| text(i / 3)))), Arc::new(short)],
+        Some((0..n).map(|i| !null(i)).collect::<Vec<_>>().into()),
+    );
+    let fixed = |width: usize| {
+        let values = (0..n).map(|i| (!null(i)).then(|| hash(i).iter().cycle().take(width).copied().collect::<Vec<u8>>()));
+        Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(values, width as i32).unwrap())
+    };
+    let vectors = (0..n).map(|i| (!null(i)).then(|| (0..96).map(move |k| Some((i * k) as f32 / 7.0))));
+    let values: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter((0..n).map(|i| (!null(i)).then(|| text(i))))),
+        Arc::new(BinaryArray::from_iter_values((0..n).map(|i| text(250 + i / 100 % 3)))),
+        Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(vectors, 96)),
+        Arc::new(Decimal128Array::from_iter((0..n as i128).map(|i| (i % 5 > 0).then_some(i.pow(5) - 10i128.pow(15)))).with_precision_and_scale(30, 2).unwrap()),
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>((0..n).map(|i| (!null(i)).then(|| items(i))))),
+        Arc::new(row.unwrap()),
+        fixed(100),
+        fixed(5000),
+    ];
+    large.create("wide", &texts, &[], &batch(&texts, values));
+    let numbers = columns(&[("n", "uint64")]);
+    let values = UInt64Array::from_iter_values((0..LONG as u64).map(|i| i * i));
+    large.create("numbers", &numbers, &[], &batch(&numbers, vec![Arc::new(values.clone())]));
+    large.create("scattered", &numbers, &[], &batch(&numbers, vec![Arc::new(values)]));
+    large.edit("scattered", |objects, table, _| {
+        let slots: Vec<u64> = (0..LONG as u64).filter(|i| hash(*i as usize)[0] < 50).collect();
+        let values: ArrayRef = Arc::new(UInt64Array::from_iter(slots.iter().map(|i| (i % 7 > 0).then_some(i * 3))));
+        table.set_cells(objects, 0, &slots, &values)?.delete(objects, &slots[1000..])
+    });
+    large.commit("large", "many chunks, high trees");
+    large.repo
+}
+
 fn columns(list: &[(&str, &str)]) -> Vec<(String, Type)> {
     list.iter().map(|(name, ty)| ((*name).to_owned(), ty.parse().unwrap())).collect()
 }

@@ -214,6 +214,35 @@ fn the_tests_of_the_python_reader_pass() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// tests/reader/rules.py follows what the page asks of writers alone.
+#[test]
+fn nodes_chunks_and_blocks_end_where_the_page_says() {
+    let Some(python) = python::python() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let repo = build::build_large(dir.path());
+    let rules = |repository: &Path, arguments: &[&str]| {
+        let output = python::run(&python, "rules.py", &[&[repository.to_str().unwrap()], arguments].concat());
+        assert!(output.status.success(), "rules.py {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().parse::<usize>().unwrap()
+    };
+    // Several chunks a column, and trees of several nodes: the rules would show nothing otherwise.
+    assert!(rules(dir.path(), &["chunks", "large", "wide"]) > 16);
+    assert!(rules(dir.path(), &["chunks", "large", "numbers"]) > 1);
+    let nodes = rules(dir.path(), &["trees", "large", "scattered"]);
+    assert!(nodes > 100, "{nodes}");
+    drop(repo);
+    let golden = golden();
+    for (revision, tables) in sums() {
+        for table in tables.into_keys().filter(|table| *table != "constants" || revision == "types") {
+            rules(golden.path(), &["trees", &revision, &table]);
+        }
+    }
+    assert!(rules(golden.path(), &["chunks", "codecs", "codecs"]) > 10 && rules(golden.path(), &["chunks", "long", "long"]) > 1);
+    for repository in [dir.path(), golden.path()] {
+        assert!(rules(repository, &["checks"]) > 100);
+    }
+}
+
 /// The fixture would show nothing of what it does not hold.
 #[test]
 fn the_golden_repository_holds_every_codec_and_slice() {
