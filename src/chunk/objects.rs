@@ -310,6 +310,7 @@ impl Objects {
                 }
                 break;
             }
+            self.pending().metadata.take_if(|current| Arc::ptr_eq(current, &pack));
         }
         self.contents.insert(id, Bytes::copy_from_slice(content), content.len() + 96);
         Ok(id)
@@ -378,6 +379,7 @@ impl Objects {
                 }
                 return Ok(());
             }
+            self.pending().data.retain(|open| !Arc::ptr_eq(open, &pack));
         }
     }
 

@@ -23,6 +23,13 @@ enum State {
     Moved(Arc<OpenPack>, u64),
     /// It was dropped, unfinished.
     Gone,
+    /// A write failed in the middle: where it ends is not known, and what it held is lost.
+    Failed,
+}
+
+/// What every later use of a failed pack is told: nothing that was in it may be published.
+fn failed() -> StoreError {
+    StoreError::Io { path: "an unfinished pack".to_owned(), source: Arc::new(std::io::Error::other("an earlier write to it failed")) }
 }
 
 struct Builder {
@@ -107,7 +114,11 @@ impl OpenPack {
     /// more. A pack in memory that would pass `memory_max` goes into a file of `store`.
     pub fn append(&self, store: &dyn Store, memory_max: u64, mut entry: IndexEntry, parts: &[&[u8]]) -> Result<Option<(IndexEntry, u64)>, StoreError> {
         let mut state = self.state();
-        let State::Open(builder) = &mut *state else { return Ok(None) };
+        let builder = match &mut *state {
+            State::Open(builder) => builder,
+            State::Failed => return Err(failed()),
+            State::Done(_) | State::Moved(..) | State::Gone => return Ok(None),
+        };
         if let Some(known) = builder.entries.get(&entry.id) {
             return Ok(Some((known.clone(), builder.length)));
         }
@@ -117,8 +128,7 @@ impl OpenPack {
         match appended {
             Ok(()) => Ok(Some((entry, length))),
             Err(e) => {
-                // Where the file ends now is not known.
-                *state = State::Gone;
+                *state = State::Failed;
                 Err(e)
             }
         }
@@ -130,6 +140,7 @@ impl OpenPack {
             State::Open(builder) => return Ok(builder.read(range)?),
             State::Done(pack) => (Some(pack.entry.path()), None),
             State::Moved(pack, shift) => (None, Some((pack.clone(), *shift))),
+            State::Failed => return Err(failed().into()),
             State::Gone => (None, None),
         };
         match (store_path, moved) {
@@ -159,7 +170,8 @@ impl OpenPack {
         Ok(true)
     }
 
-    /// Finishes the pack durably, under a name of its own; `None` if it holds nothing or was finished before. If that fails, the pack is gone.
+    /// Finishes the pack durably, under a name of its own; `None` if it holds nothing or was finished before. After an error all that it
+    /// held is lost.
     pub fn finish(&self, store: &dyn Store, nonce: [u8; 16]) -> Result<Option<Arc<PackFile>>, StoreError> {
         let mut state = self.state();
         match &*state {
@@ -168,9 +180,10 @@ impl OpenPack {
                 return Ok(None);
             }
             State::Open(_) => {}
+            State::Failed => return Err(failed()),
             State::Done(_) | State::Moved(..) | State::Gone => return Ok(None),
         }
-        let State::Open(builder) = std::mem::replace(&mut *state, State::Gone) else { return Ok(None) };
+        let State::Open(builder) = std::mem::replace(&mut *state, State::Failed) else { return Ok(None) };
         let pack = Arc::new(builder.finish(store, nonce)?);
         *state = State::Done(pack.clone());
         Ok(Some(pack))

@@ -8,6 +8,7 @@ use crate::base::{OperationId, PackId};
 use crate::chunk;
 use crate::chunk::sweep::plan_fold;
 use crate::format::head::{Head, pack_path};
+use crate::store::StoreError;
 
 /// The head pointer of the store in which the objects are kept. Keeps their catalogue as new as the head that was read or written last.
 #[derive(Debug)]
@@ -64,6 +65,13 @@ impl StoreLedger {
             return Err(HistoryError::Collected);
         }
         let store = self.objects.store();
+        // What was condemned and deleted is in that list no more; its file was gone before its name was.
+        for pack in &packs {
+            match store.length(&pack.path()) {
+                Err(StoreError::NotFound { .. }) => return Err(HistoryError::Collected),
+                other => drop(other?),
+            }
+        }
         (head.packs, head.older) = chunk::publish(store.as_ref(), head, &packs, remove)?;
         let bytes = head.encode();
         let swapped = match store.swap_head(from, &bytes) {

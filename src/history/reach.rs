@@ -75,6 +75,11 @@ impl<'a> Reach<'a> {
         Reach { objects, visitor, seen: HashSet::new(), place: Place::default() }
     }
 
+    /// A walk that passes over what another has seen.
+    pub fn beyond(objects: &'a Arc<Objects>, visitor: &'a mut dyn Visitor, seen: HashSet<ObjectId>) -> Self {
+        Reach { seen, ..Reach::new(objects, visitor) }
+    }
+
     /// Everything that was seen.
     pub fn into_seen(self) -> HashSet<ObjectId> {
         self.seen

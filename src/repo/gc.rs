@@ -1,11 +1,13 @@
 //! `gc`: what nothing reaches is condemned, and after a time of grace deleted.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::verify::is_vanished;
 use super::{Repo, RepoError};
 use crate::base::progress::Unit;
 use crate::base::{ObjectId, PackId};
+use crate::chunk::read_chain;
 use crate::chunk::sweep::{SweepPlan, delete_condemned, delete_orphans};
 use crate::format::head::Head;
 use crate::format::pack::Kind;
@@ -84,11 +86,16 @@ impl Repo {
     /// written anew; and deletes those whose time of grace is over. Safe beside readers and writers.
     pub fn gc(&self, options: &GcOptions) -> Result<Collected, RepoError> {
         for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                // Leaves the others time to end what they are at.
+                std::thread::sleep(Duration::from_millis(4 << attempt.min(6)));
+            }
+            let before = self.view()?.mark;
             match self.collect(options) {
                 Ok(Some(done)) => return Ok(done),
                 Ok(None) => self.drop_written(),
                 // A pack was folded away by another writer while it was read.
-                Err(error) if is_vanished(&error) && attempt + 1 < ATTEMPTS_MAX => self.drop_written(),
+                Err(error) if is_vanished(&error) && self.view()?.mark != before => self.drop_written(),
                 // It may be published after all.
                 Err(error @ RepoError::History(HistoryError::Unsettled(_))) => return Err(error),
                 Err(error) => {
@@ -107,7 +114,7 @@ impl Repo {
         let now = self.environment.now_millis();
         let now_ms = u64::try_from(now).unwrap_or_default();
         let horizon = now.saturating_sub(i64::try_from(options.horizon_ms).unwrap_or(i64::MAX));
-        let reached = self.mark(&view, horizon)?;
+        let mut reached = self.mark(&view, horizon, HashSet::new())?;
         let plan = self.objects.plan_sweep(&reached, options.dead_share)?;
         let mut head = Head::decode(&view.mark.token).map_err(HistoryError::Head)?;
         let orphans = delete_orphans(store, &head, options.grace_ms, true, &*self.progress)?;
@@ -123,11 +130,29 @@ impl Repo {
             self.progress.start("writing anew", None, Unit::Objects);
             let swept = self.objects.sweep(&plan, &reached)?;
             self.progress.finish();
-            head.generation += 1;
-            head.condemned.extend(swept.removed.iter().chain(lost.iter().map(|(id, _)| id)).map(|id| (*id, now_ms)));
             let removed: HashSet<PackId> = swept.removed.into_iter().collect();
-            if !self.swap_packs(&view.mark.token, &mut head, &removed)? {
-                return Ok(None);
+            let mut attempt = 0;
+            loop {
+                let (packs, _) = read_chain(store, &head)?;
+                let removed: HashSet<PackId> = packs.iter().map(|pack| pack.id).filter(|id| removed.contains(id)).collect();
+                let token = head.encode();
+                head.generation += 1;
+                let lost = lost.iter().map(|(id, _)| id).filter(|id| packs.iter().all(|pack| pack.id != **id));
+                head.condemned.extend(removed.iter().chain(lost).map(|id| (*id, now_ms)));
+                if self.swap_packs(&token, &mut head, &removed)? {
+                    break;
+                }
+                // Another writer was faster. What was written anew still serves, unless he took up something that was dead.
+                attempt += 1;
+                let newer = self.view()?;
+                let more = self.mark(&newer, horizon, reached.clone())?;
+                let new: HashSet<ObjectId> = more.difference(&reached).copied().collect();
+                let revived = self.objects.plan_sweep(&new, 1.0)?.packs.iter().any(|pack| pack.live_objects > 0 && removed.contains(&pack.pack.id));
+                if revived || attempt == ATTEMPTS_MAX {
+                    return Ok(None);
+                }
+                reached = more;
+                head = Head::decode(&newer.mark.token).map_err(HistoryError::Head)?;
             }
         }
         // What is condemned is in no head since; that its file goes before its name does no harm.
@@ -149,10 +174,11 @@ impl Repo {
         Ok(Some(done))
     }
 
-    fn mark(&self, view: &View, since_millis: i64) -> Result<HashSet<ObjectId>, RepoError> {
+    /// All that the operations of a view since then reach, and what was `seen` to be reached before.
+    fn mark(&self, view: &View, since_millis: i64, seen: HashSet<ObjectId>) -> Result<HashSet<ObjectId>, RepoError> {
         self.progress.start("following history", None, Unit::Objects);
         let mut marker = Marker { repo: self, at_end: false };
-        let mut reach = Reach::new(&self.objects, &mut marker);
+        let mut reach = Reach::beyond(&self.objects, &mut marker, seen);
         let walked = reach.operations(view, since_millis);
         let reached = reach.into_seen();
         self.progress.finish();

@@ -158,12 +158,13 @@ impl Repo {
     fn publish(&self, transaction: Transaction, command: impl Into<String>) -> Result<View, RepoError> {
         let (user, machine) = self.environment.login();
         let stamp = Stamp { user: format!("{user}@{machine}"), millis: self.environment.now_millis(), command: command.into() };
+        let idle = transaction.is_empty();
         let published = transaction.publish(&self.objects, &*self.ledger, &stamp);
         // What was written is of no use, unless the change may have been made after all.
-        if let Err(error) = &published
-            && !matches!(error, HistoryError::Unsettled(_))
-        {
-            self.drop_written();
+        match &published {
+            Ok(_) if !idle => {}
+            Err(HistoryError::Unsettled(_)) => {}
+            _ => self.drop_written(),
         }
         Ok(published?)
     }
