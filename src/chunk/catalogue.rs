@@ -8,7 +8,7 @@ use super::{ChunkError, nonce};
 use crate::base::{ObjectId, PackId};
 use crate::format::FormatError;
 use crate::format::head::{Catalog, Head, PackEntry, catalog_path};
-use crate::format::pack::{IndexEntry, TRAILER_BYTES, decode_index};
+use crate::format::pack::{Index, IndexEntry, TRAILER_BYTES};
 use crate::store::{Store, StoreError};
 
 /// Packs listed in the head pointer itself, at most; older ones go to a file of the catalogue.
@@ -22,7 +22,7 @@ const CATALOGS_MAX: usize = 1 << 16;
 #[derive(Debug)]
 pub struct PackFile {
     pub entry: PackEntry,
-    index: OnceLock<Vec<IndexEntry>>,
+    index: OnceLock<Index>,
 }
 
 impl PackFile {
@@ -32,12 +32,12 @@ impl PackFile {
     }
 
     /// A pack whose index is known already.
-    pub fn with_index(entry: PackEntry, index: Vec<IndexEntry>) -> Self {
+    pub fn with_index(entry: PackEntry, index: Index) -> Self {
         PackFile { entry, index: index.into() }
     }
 
     /// The index, sorted by id, verified against the pack's id.
-    pub fn index(&self, store: &dyn Store) -> Result<&[IndexEntry], ChunkError> {
+    pub fn index(&self, store: &dyn Store) -> Result<&Index, ChunkError> {
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
@@ -45,7 +45,7 @@ impl PackFile {
         Ok(self.index.get_or_init(|| index))
     }
 
-    fn read_index(&self, store: &dyn Store) -> Result<Vec<IndexEntry>, ChunkError> {
+    fn read_index(&self, store: &dyn Store) -> Result<Index, ChunkError> {
         let PackEntry { id, length, index_length, objects } = self.entry;
         let damaged = |why: String| ChunkError::DamagedPack { pack: id, why };
         let start = length.checked_sub(TRAILER_BYTES).and_then(|end| end.checked_sub(index_length));
@@ -54,9 +54,9 @@ impl PackFile {
             Err(e @ StoreError::Short { .. }) => return Err(damaged(e.to_string())),
             other => other?,
         };
-        let index = decode_index(id, &bytes, start).map_err(|e| damaged(e.to_string()))?;
-        if index.len() as u64 != objects {
-            return Err(damaged(format!("it holds {} objects where the catalogue has {objects}", index.len())));
+        let index = Index::decode(id, &bytes, start).map_err(|e| damaged(e.to_string()))?;
+        if index.entries.len() as u64 != objects {
+            return Err(damaged(format!("it holds {} objects where the catalogue has {objects}", index.entries.len())));
         }
         Ok(index)
     }
@@ -177,7 +177,7 @@ impl Catalogue {
 
     /// True for an object that stands in a finished pack that no head lists yet.
     pub fn is_unpublished(&self, id: ObjectId) -> bool {
-        let holds = |pack: &Arc<PackFile>| pack.index.get().is_some_and(|index| index.binary_search_by_key(&id, |entry| entry.id).is_ok());
+        let holds = |pack: &Arc<PackFile>| pack.index.get().is_some_and(|index| index.find(id).is_some());
         self.read().unpublished.iter().any(holds)
     }
 
@@ -244,8 +244,7 @@ impl Catalogue {
         let retired: Vec<Arc<PackFile>> = self.read().retired.values().cloned().collect();
         retired.into_iter().find_map(|pack| {
             let index = pack.index(store).ok()?;
-            let at = index.binary_search_by_key(&id, |entry| entry.id).ok()?;
-            let entry = index.get(at)?.clone();
+            let entry = index.find(id)?.clone();
             Some(Catalogued { pack, entry })
         })
     }
@@ -274,7 +273,7 @@ impl Inner {
     fn get(&self, id: ObjectId) -> Option<Catalogued> {
         let (pack, at) = self.objects.get(&id)?;
         let pack = self.indexed.get(*pack as usize)?;
-        let entry = pack.index.get()?.get(*at as usize)?.clone();
+        let entry = pack.index.get()?.entries.get(*at as usize)?.clone();
         Some(Catalogued { pack: pack.clone(), entry })
     }
 
@@ -292,8 +291,8 @@ impl Inner {
     /// Makes the objects of a pack whose index is there findable.
     fn merge(&mut self, pack: Arc<PackFile>) {
         let (Some(index), Ok(number)) = (pack.index.get(), u32::try_from(self.indexed.len())) else { return };
-        self.objects.reserve(index.len());
-        for (at, entry) in (0u32..).zip(index) {
+        self.objects.reserve(index.entries.len());
+        for (at, entry) in (0u32..).zip(&index.entries) {
             self.objects.entry(entry.id).or_insert((number, at));
         }
         self.indexed.push(pack);

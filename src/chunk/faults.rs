@@ -11,7 +11,7 @@ use super::tests::{objects, publish_all, read, small, write};
 use super::*;
 use crate::base::{NoProgress, OperationId};
 use crate::format::head::{Head, PackEntry, pack_path};
-use crate::format::pack::{IndexEntry, Kind, MAGIC, TRAILER_BYTES, encode_index, object_id, trailer};
+use crate::format::pack::{Frame, Index, IndexEntry, Kind, MAGIC, TRAILER_BYTES, check, object_id, trailer};
 use crate::store::{Fault, FaultStore, MemoryStore, Store};
 
 /// Values of which some blocks are raw and some compressed, by each kind of codec.
@@ -128,11 +128,12 @@ fn a_cut_pack_is_found_and_never_read() {
     assert!(matches!(e, ChunkError::Missing { .. }), "{e}");
 }
 
-/// A repository of one pack of these objects, whose index says this.
-fn forged(objects_bytes: &[u8], mut entries: Vec<IndexEntry>) -> (Arc<Objects>, PackEntry) {
-    let (index, id) = encode_index([1; 16], &mut entries);
-    let bytes = [&MAGIC[..], objects_bytes, &index, &trailer(&index, id)].concat();
-    let entry = PackEntry { id, length: bytes.len() as u64, index_length: index.len() as u64, objects: entries.len() as u64 };
+/// A repository of one pack of these bytes, whose index says this.
+fn forged(objects_bytes: &[u8], frames: Vec<Frame>, entries: Vec<IndexEntry>) -> (Arc<Objects>, PackEntry) {
+    let mut index = Index { frames, entries };
+    let (encoded, id) = index.encode([1; 16]);
+    let bytes = [&MAGIC[..], objects_bytes, &encoded, &trailer(&encoded, id)].concat();
+    let entry = PackEntry { id, length: bytes.len() as u64, index_length: encoded.len() as u64, objects: index.entries.len() as u64 };
     let store = MemoryStore::new();
     store.overwrite(&entry.path(), bytes);
     let objects = objects(&store, Limits::default());
@@ -144,34 +145,72 @@ fn forged(objects_bytes: &[u8], mut entries: Vec<IndexEntry>) -> (Arc<Objects>, 
 fn lying_indexes_are_not_believed() {
     let content = b"some content of a node, repeated, repeated, repeated".to_vec();
     let id = object_id(Kind::Node, &content);
-    let honest = IndexEntry { id, kind: Kind::Node, codec: 0, offset: 8, stored: content.len() as u64, length: content.len() as u64, check: 0 };
-    let (objects, _) = forged(&content, vec![honest.clone()]);
+    let length = content.len() as u64;
+    let honest = IndexEntry { id, kind: Kind::Node, frame: None, offset: 8, length, header: 0 };
+    let (objects, _) = forged(&content, vec![], vec![honest.clone()]);
     assert_eq!(&objects.get(Kind::Node, id).unwrap()[..], &content[..]);
     let lies = [
         IndexEntry { id: ObjectId([3; 32]), ..honest.clone() },
-        IndexEntry { offset: 9, stored: 20, length: 20, ..honest.clone() },
-        IndexEntry { stored: 10, length: 10, ..honest.clone() },
+        IndexEntry { offset: 9, length: 20, ..honest.clone() },
+        IndexEntry { length: 10, ..honest.clone() },
         IndexEntry { offset: 0, ..honest.clone() },
         IndexEntry { offset: u64::MAX - 3, ..honest.clone() },
-        IndexEntry { stored: u64::MAX, length: u64::MAX, ..honest.clone() },
+        IndexEntry { length: u64::MAX, ..honest.clone() },
         IndexEntry { length: 1 << 60, ..honest.clone() },
-        IndexEntry { codec: 1, ..honest.clone() },
-        IndexEntry { codec: 1, length: 1 << 62, ..honest.clone() },
-        IndexEntry { codec: 1, length: 200 << 20, ..honest.clone() },
-        IndexEntry { codec: 7, ..honest.clone() },
+        IndexEntry { header: 1, ..honest.clone() },
+        IndexEntry { frame: Some(0), offset: 0, ..honest.clone() },
+        IndexEntry { frame: Some(u32::MAX), ..honest.clone() },
         IndexEntry { kind: Kind::Commit, ..honest.clone() },
         IndexEntry { kind: Kind::Chunk, ..honest.clone() },
-        IndexEntry { kind: Kind::Chunk, offset: 64, stored: 10, length: 1 << 50, ..honest.clone() },
+        IndexEntry { kind: Kind::Chunk, offset: 64, length: 10, header: 1 << 50, ..honest.clone() },
+    ];
+    let refused = |bytes: &[u8], frames: &[Frame], lie: &IndexEntry| {
+        let (objects, entry) = forged(bytes, frames.to_vec(), vec![lie.clone()]);
+        assert!(objects.get(Kind::Node, lie.id).is_err(), "{frames:?} {lie:?}");
+        assert!(objects.chunk(lie.id.into()).is_err(), "{frames:?} {lie:?}");
+        assert!(!objects.verify_pack(&entry, &NoProgress).unwrap().problems.is_empty(), "{frames:?} {lie:?}");
+    };
+    for lie in lies {
+        refused(&content, &[], &lie);
+    }
+    // The same in a frame, and frames that lie.
+    let zipped = zstd::bulk::compress(&content, 3).unwrap();
+    let frame = Frame { offset: 8, stored: zipped.len() as u64, length, check: check(&zipped) };
+    let framed = IndexEntry { frame: Some(0), offset: 0, ..honest.clone() };
+    let (objects, entry) = forged(&zipped, vec![frame], vec![framed.clone()]);
+    assert_eq!(&objects.get(Kind::Node, id).unwrap()[..], &content[..]);
+    assert_eq!(objects.verify_pack(&entry, &NoProgress).unwrap().problems, []);
+    let lies = [
+        Frame { offset: 9, ..frame },
+        Frame { offset: 0, ..frame },
+        Frame { offset: u64::MAX - 3, ..frame },
+        Frame { stored: frame.stored - 1, ..frame },
+        Frame { stored: frame.stored + 1, ..frame },
+        Frame { stored: u64::MAX, ..frame },
+        Frame { length: length - 1, ..frame },
+        Frame { length: length + 1, ..frame },
+        Frame { length: 200 << 20, ..frame },
+        Frame { length: 1 << 62, ..frame },
     ];
     for lie in lies {
-        let wanted = lie.id;
-        let (objects, entry) = forged(&content, vec![lie.clone()]);
-        assert!(objects.get(Kind::Node, wanted).is_err(), "{lie:?}");
-        assert!(objects.chunk(wanted.into()).is_err(), "{lie:?}");
-        assert!(!objects.verify_pack(&entry, &NoProgress).unwrap().problems.is_empty(), "{lie:?}");
+        refused(&zipped, &[lie], &framed);
     }
+    refused(&zipped, &[frame, frame], &framed);
+    for lie in
+        [IndexEntry { offset: 1, ..framed.clone() }, IndexEntry { length: length - 1, ..framed.clone() }, IndexEntry { frame: Some(1), ..framed.clone() }]
+    {
+        refused(&zipped, &[frame], &lie);
+    }
+    // Its content is there, but a bit of the frame is not as it was written, or something stands unused in it.
+    let (objects, entry) = forged(&zipped, vec![Frame { check: 1, ..frame }], vec![framed.clone()]);
+    assert_eq!(objects.verify_pack(&entry, &NoProgress).unwrap().problems.len(), 1);
+    assert!(objects.verify(id).is_err());
+    let more = zstd::bulk::compress(&[&content[..], b"more"].concat(), 3).unwrap();
+    let wide = Frame { offset: 8, stored: more.len() as u64, length: length + 4, check: check(&more) };
+    let (objects, entry) = forged(&more, vec![wide], vec![framed]);
+    assert_eq!(objects.verify_pack(&entry, &NoProgress).unwrap().problems.len(), 1);
     // A catalogue that lies about the pack.
-    let (objects, entry) = forged(&content, vec![honest]);
+    let (objects, entry) = forged(&content, vec![], vec![honest]);
     for lie in [
         PackEntry { index_length: u64::MAX, ..entry },
         PackEntry { index_length: entry.index_length + 1, ..entry },
@@ -201,8 +240,8 @@ fn chunk_headers_that_lie_are_refused() {
         chunk.resize(56 + header.len().next_multiple_of(64), 0);
         chunk.extend(bytes);
         let stored = chunk.len() as u64 - 56;
-        let entry = IndexEntry { id: id.into(), kind: Kind::Chunk, codec: 0, offset: 64, stored, length: header.len() as u64, check: 0 };
-        let (objects, entry) = forged(&chunk, vec![entry]);
+        let entry = IndexEntry { id: id.into(), kind: Kind::Chunk, frame: None, offset: 64, length: stored, header: header.len() as u64 };
+        let (objects, entry) = forged(&chunk, vec![], vec![entry]);
         let found = objects.chunk(id).and_then(|info| objects.read_rows(&info, 0..info.rows));
         assert_eq!(found.is_ok(), objects.verify_pack(&entry, &NoProgress).unwrap().problems.is_empty());
         found

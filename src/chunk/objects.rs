@@ -14,14 +14,13 @@ use super::open_pack::OpenPack;
 use super::read::ChunkInfo;
 use super::{ChunkError, Limits};
 use crate::base::{ChunkId, NodeId, ObjectId, PackId};
+use crate::format::FormatError;
 use crate::format::codec::{Compressor, unframe};
 use crate::format::head::{Head, PackEntry};
-use crate::format::pack::{IndexEntry, Kind, check, object_id};
+use crate::format::pack::{IndexEntry, Kind, object_id};
 use crate::store::{Store, StoreError};
 use crate::tree::{NodeStore, TreeError};
 
-/// Contents shorter than this are not tried to be compressed.
-const COMPRESS_BYTES_MIN: usize = 96;
 /// To know that a small object is there already is not worth reading more indexes than these; two copies do no harm.
 const NEAR_INDEXES: usize = 8;
 /// So often what vanished is looked for anew: it vanishes again only if other writers fold it again meanwhile.
@@ -44,14 +43,14 @@ pub fn nonce() -> [u8; 16] {
     nonce
 }
 
-/// What was written since the last publication or discard, in bytes as stored.
+/// What was written since the last publication or discard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
     /// Objects that were not there before.
     pub objects: u64,
-    /// Bytes of chunks.
+    /// Bytes of chunks, as stored.
     pub data_bytes: u64,
-    /// Bytes of all else.
+    /// Bytes of all else, before they are compressed.
     pub metadata_bytes: u64,
 }
 
@@ -77,10 +76,10 @@ impl Place {
         }
     }
 
-    /// The bytes `from..to` of the object, as stored.
+    /// The bytes `from..to` of an object that stands in the file as it is.
     pub fn read(&self, store: &dyn Store, from: u64, to: u64) -> Result<Bytes, ChunkError> {
         let entry = self.entry();
-        if from > to || to > entry.stored {
+        if from > to || to > entry.length || entry.frame.is_some() {
             return Err(self.damaged("it is shorter than its header says"));
         }
         let range = entry.offset + from..entry.offset + to;
@@ -122,6 +121,7 @@ pub struct Objects {
     pub(super) contents: Cache<ObjectId, Bytes>,
     pub(super) chunks: Cache<ChunkId, Arc<ChunkInfo>>,
     pub(super) blocks: Cache<(ChunkId, u32), ArrayRef>,
+    frames: Cache<(PackId, u32), Bytes>,
     pending: Mutex<Pending>,
     compressors: Mutex<Vec<Compressor>>,
     waiting: AtomicU64,
@@ -141,6 +141,7 @@ impl Objects {
             contents: Cache::new(limits.metadata_cache_bytes),
             chunks: Cache::new(limits.metadata_cache_bytes / 2),
             blocks: Cache::new(limits.block_cache_bytes),
+            frames: Cache::new(limits.metadata_cache_bytes / 4),
             pending: Mutex::default(),
             compressors: Mutex::default(),
             waiting: AtomicU64::new(0),
@@ -277,43 +278,72 @@ impl Objects {
         if entry.kind != kind {
             return Err(place.damaged(format!("a {:?} where a {kind:?} is expected", entry.kind)));
         }
-        let stored = place.read(self.store.as_ref(), 0, entry.stored)?;
-        let content = if entry.codec == 0 {
-            stored
-        } else {
-            let length = usize::try_from(entry.length).map_err(|e| place.damaged(e))?;
-            Bytes::from(unframe(&stored, length).map_err(|e| place.damaged(e))?)
+        let content = match place {
+            Place::Open(pack, entry) => pack.content(self, entry.id)?,
+            Place::Pack(found) => self.packed_content(&found.pack, &found.entry)?,
         };
         if object_id(kind, &content) != entry.id { Err(place.damaged("its hash is not its id")) } else { Ok(content) }
+    }
+
+    /// The content of an object that is no chunk from a finished pack, not verified.
+    pub(super) fn packed_content(&self, pack: &Arc<PackFile>, entry: &IndexEntry) -> Result<Bytes, ChunkError> {
+        let damaged = |why: &dyn std::fmt::Display| ChunkError::Damaged { object: entry.id, pack: pack.entry.id, why: why.to_string() };
+        let Some(number) = entry.frame else {
+            return match self.store.read(&pack.entry.path(), entry.offset..entry.offset + entry.length) {
+                Err(e @ StoreError::Short { .. }) => Err(damaged(&e)),
+                other => Ok(other?),
+            };
+        };
+        let content = self.frame(pack, number).map_err(|e| match e {
+            ChunkError::Format(e) => damaged(&e),
+            ChunkError::Store(e @ StoreError::Short { .. }) => damaged(&e),
+            other => other,
+        })?;
+        let (from, to) = (entry.offset as usize, (entry.offset + entry.length) as usize);
+        content.get(from..to).map(Bytes::copy_from_slice).ok_or_else(|| damaged(&"it is shorter than its index says"))
+    }
+
+    /// What a frame of a finished pack holds; a few that were read last are kept.
+    pub(super) fn frame(&self, pack: &Arc<PackFile>, number: u32) -> Result<Bytes, ChunkError> {
+        let key = (pack.entry.id, number);
+        if let Some(content) = self.frames.get(&key) {
+            return Ok(content);
+        }
+        let index = pack.index(self.store.as_ref())?;
+        let frame = index.frames.get(number as usize).ok_or_else(|| FormatError::malformed("pack index", "a frame is not there"))?;
+        let stored = self.store.read(&pack.entry.path(), frame.offset..frame.offset + frame.stored)?;
+        let length = usize::try_from(frame.length).map_err(|e| FormatError::malformed("pack index", e))?;
+        let content = Bytes::from(unframe(&stored, length)?);
+        self.frames.insert(key, content.clone(), length + 96);
+        Ok(content)
     }
 
     /// Writes an object that is no chunk, unless it is there; it can be read at once.
     pub fn put(&self, kind: Kind, content: &[u8]) -> Result<ObjectId, ChunkError> {
         let id = object_id(kind, content);
-        if self.reuse(id, NEAR_INDEXES)? {
-            return Ok(id);
+        if !self.reuse(id, NEAR_INDEXES)? {
+            self.put_new(kind, id, content)?;
+            self.contents.insert(id, Bytes::copy_from_slice(content), content.len() + 96);
         }
-        let frame = if content.len() < COMPRESS_BYTES_MIN { None } else { Some(self.compressor(|c| Ok(c.frame(content)?))?) };
-        let frame = frame.filter(|frame| frame.len() <= content.len() - content.len() / 10);
-        let codec = u8::from(frame.is_some());
-        let stored = frame.as_deref().unwrap_or(content);
-        let check = frame.as_deref().map_or(0, check);
-        let entry = IndexEntry { id, kind, codec, offset: 0, stored: 0, length: content.len() as u64, check };
+        Ok(id)
+    }
+
+    fn put_new(&self, kind: Kind, id: ObjectId, content: &[u8]) -> Result<(), ChunkError> {
+        let length = content.len() as u64;
+        let entry = IndexEntry { id, kind, frame: None, offset: 0, length, header: 0 };
         loop {
             let pack = self.pending().metadata.get_or_insert_with(OpenPack::new).clone();
             // It stays in memory, to go into one file with small data: it is finished before it grows large.
-            if let Some((entry, length)) = pack.append(self.store.as_ref(), u64::MAX, entry.clone(), &[stored])? {
-                self.enter(&pack, entry, |written| written.metadata_bytes += stored.len() as u64);
-                if length >= METADATA_PACK_BYTES {
+            if let Some(bytes) = pack.add_content(self, u64::MAX, kind, id, content)? {
+                self.enter(&pack, entry, |written| written.metadata_bytes += length);
+                if bytes >= METADATA_PACK_BYTES {
                     self.pending().metadata.take_if(|current| Arc::ptr_eq(current, &pack));
                     self.finish(&pack)?;
                 }
-                break;
+                return Ok(());
             }
             self.pending().metadata.take_if(|current| Arc::ptr_eq(current, &pack));
         }
-        self.contents.insert(id, Bytes::copy_from_slice(content), content.len() + 96);
-        Ok(id)
     }
 
     /// True for an object that was written here and is in no head yet.
@@ -363,7 +393,7 @@ impl Objects {
 
     /// Writes a chunk as stored, in these parts, the first of them its headers. The caller knows that it is not there.
     pub(super) fn put_chunk(&self, id: ChunkId, header_length: usize, parts: &[&[u8]]) -> Result<(), ChunkError> {
-        let entry = IndexEntry { id: id.into(), kind: Kind::Chunk, codec: 0, offset: 0, stored: 0, length: header_length as u64, check: 0 };
+        let entry = IndexEntry { id: id.into(), kind: Kind::Chunk, frame: None, offset: 0, length: 0, header: header_length as u64 };
         self.append_data(entry, parts)
     }
 
@@ -371,7 +401,7 @@ impl Objects {
         loop {
             let pack = self.data_pack();
             if let Some((entry, length)) = pack.append(self.store.as_ref(), self.limits.memory_bytes, entry.clone(), parts)? {
-                let stored = entry.stored;
+                let stored = entry.length;
                 self.enter(&pack, entry, |written| written.data_bytes += stored);
                 if length >= self.limits.pack_bytes {
                     self.pending().data.retain(|open| !Arc::ptr_eq(open, &pack));
@@ -404,7 +434,7 @@ impl Objects {
     }
 
     fn finish(&self, pack: &Arc<OpenPack>) -> Result<(), ChunkError> {
-        if let Some(file) = pack.finish(self.store.as_ref(), nonce())? {
+        if let Some(file) = pack.finish(self)? {
             self.add_unpublished(file);
             self.pending().places.retain(|_, (open, _)| !Arc::ptr_eq(open, pack));
         }
@@ -428,7 +458,7 @@ impl Objects {
         let mut packs = data;
         if let Some(metadata) = metadata {
             if let [small] = packs.as_slice() {
-                metadata.move_into(small)?;
+                metadata.move_into(self, small)?;
             }
             packs.push(metadata);
         }
@@ -451,10 +481,14 @@ impl Objects {
         Ok(())
     }
 
-    /// Copies an object as it is stored into the packs that are being written.
+    /// Copies an object into the packs that are being written.
     pub(super) fn copy(&self, place: &Place) -> Result<(), ChunkError> {
         let entry = place.entry();
-        let stored = place.read(self.store.as_ref(), 0, entry.stored)?;
+        if entry.kind != Kind::Chunk {
+            let content = self.read_content(entry.kind, place)?;
+            return self.put_new(entry.kind, entry.id, &content);
+        }
+        let stored = place.read(self.store.as_ref(), 0, entry.length)?;
         self.append_data(entry.clone(), &[&stored])
     }
 

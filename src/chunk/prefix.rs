@@ -19,7 +19,7 @@ impl Objects {
     fn listed_between(&self, kind: Kind, first: ObjectId, last: ObjectId) -> Result<Vec<ObjectId>, ChunkError> {
         let mut found = Vec::new();
         for pack in self.catalogue.packs(self.store.as_ref())? {
-            let index = pack.index(self.store.as_ref())?;
+            let index = &pack.index(self.store.as_ref())?.entries;
             let from = index.partition_point(|entry| entry.id < first);
             let entries = index.get(from..).unwrap_or_default().iter().take_while(|entry| entry.id <= last);
             found.extend(entries.filter(|entry| entry.kind == kind).map(|entry| entry.id));

@@ -112,8 +112,8 @@ impl Objects {
         if entry.kind != Kind::Chunk {
             return Err(place.damaged(format!("a {:?} where a chunk is expected", entry.kind)));
         }
-        let header = place.read(self.store.as_ref(), 0, entry.length)?;
-        let (identity, content, placed) = decode_header(&header, entry.stored).map_err(|e| place.damaged(e))?;
+        let header = place.read(self.store.as_ref(), 0, entry.header)?;
+        let (identity, content, placed) = decode_header(&header, entry.length).map_err(|e| place.damaged(e))?;
         let id = header.get(content).map(chunk_id);
         if id != Some(entry.id.into()) {
             return Err(place.damaged("the hash of its header is not its id"));
@@ -251,8 +251,8 @@ impl Objects {
     /// it takes.
     pub(super) fn check_chunk(&self, place: &Place) -> Result<u64, ChunkError> {
         let info = self.read_header(place)?;
-        let stored = place.read(self.store.as_ref(), 0, place.entry().stored)?;
-        let mut end = usize::try_from(place.entry().length).unwrap_or(usize::MAX);
+        let stored = place.read(self.store.as_ref(), 0, place.entry().length)?;
+        let mut end = usize::try_from(place.entry().header).unwrap_or(usize::MAX);
         for (number, block) in info.blocks.iter().enumerate() {
             let damaged = |why: &dyn std::fmt::Display| place.damaged(format!("block {number}: {why}"));
             let (offset, size) = (block.placed.offset as usize, block.placed.stored.size as usize);
@@ -272,7 +272,7 @@ impl Objects {
             check(&canonical, &block.block).map_err(|why| damaged(&why))?;
             self.decode_block(&info, block.rows, &block.block.validity, Buffer::from(canonical)).map_err(|e| damaged(&e))?;
         }
-        if end != stored.len() { Err(place.damaged("bytes after its last block")) } else { Ok(place.entry().stored) }
+        if end != stored.len() { Err(place.damaged("bytes after its last block")) } else { Ok(place.entry().length) }
     }
 }
 

@@ -4,13 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::catalogue::{Catalogued, read_chain};
-use super::nonce;
 use super::objects::{Objects, Place};
 use super::open_pack::OpenPack;
 use super::{ChunkError, Limits};
 use crate::base::{ObjectId, PackId, Progress};
 use crate::format::head::{Head, PackEntry, pack_path};
-use crate::format::pack::IndexEntry;
+use crate::format::pack::{IndexEntry, Kind};
 use crate::store::Store;
 
 /// So many packs of one size class fold into one of the next.
@@ -69,7 +68,7 @@ pub struct SweepPlan {
 }
 
 impl Objects {
-    /// Copies all objects of these packs, as they are stored, into one new pack.
+    /// Copies all objects of these packs into one new pack: chunks as they are stored, the rest compressed together anew.
     pub fn fold(&self, packs: &[PackEntry]) -> Result<Repacked, ChunkError> {
         let wanted: HashSet<PackId> = packs.iter().map(|pack| pack.id).collect();
         self.repack(&wanted, |_| true)
@@ -82,12 +81,13 @@ impl Objects {
         let mut seen: HashSet<ObjectId> = HashSet::with_capacity(reached.len());
         for pack in self.catalogue.packs(self.store.as_ref())? {
             let mut used = PackUse { pack: pack.entry, live_objects: 0, live_bytes: 0, dead_bytes: 0 };
-            for object in pack.index(self.store.as_ref())? {
+            let index = pack.index(self.store.as_ref())?;
+            for object in &index.entries {
                 if reached.contains(&object.id) && seen.insert(object.id) {
                     used.live_objects += 1;
-                    used.live_bytes += object.stored;
+                    used.live_bytes += index.stored_bytes(object);
                 } else {
-                    used.dead_bytes += object.stored;
+                    used.dead_bytes += index.stored_bytes(object);
                 }
             }
             let all = used.live_bytes + used.dead_bytes;
@@ -109,7 +109,7 @@ impl Objects {
         let mut stays: HashSet<ObjectId> = HashSet::new();
         for pack in self.catalogue.packs(self.store.as_ref())? {
             if !wanted.contains(&pack.entry.id) {
-                stays.extend(pack.index(self.store.as_ref())?.iter().map(|object| object.id));
+                stays.extend(pack.index(self.store.as_ref())?.entries.iter().map(|object| object.id));
             }
         }
         self.repack(&wanted, |object| reached.contains(&object.id) && !stays.contains(&object.id))
@@ -121,17 +121,23 @@ impl Objects {
         let mut into = OpenPack::new();
         let mut copied: HashSet<ObjectId> = HashSet::new();
         for pack in self.catalogue.packs(store)?.into_iter().filter(|pack| wanted.contains(&pack.entry.id)) {
-            let mut objects: Vec<IndexEntry> = pack.index(store)?.iter().filter(|object| keep(object)).cloned().collect();
+            let index = pack.index(store)?;
+            let mut objects: Vec<&IndexEntry> = index.entries.iter().filter(|object| keep(object)).collect();
             // What stood side by side stays so.
-            objects.sort_by_key(|object| object.offset);
+            objects.sort_by_key(|object| index.position(object));
             for object in objects {
                 if !copied.insert(object.id) {
                     continue;
                 }
                 let place = Place::Pack(Catalogued { pack: pack.clone(), entry: object.clone() });
-                let stored = place.read(store, 0, object.stored)?;
-                let appended = into.append(store, self.limits.memory_bytes, object, &[&stored])?;
-                if appended.is_some_and(|(_, length)| length >= self.limits.pack_bytes) {
+                let length = if object.kind == Kind::Chunk {
+                    let stored = place.read(store, 0, object.length)?;
+                    into.append(store, self.limits.memory_bytes, object.clone(), &[&stored])?.map(|(_, length)| length)
+                } else {
+                    let content = self.read_content(object.kind, &place)?;
+                    into.add_content(self, self.limits.memory_bytes, object.kind, object.id, &content)?
+                };
+                if length.is_some_and(|length| length >= self.limits.pack_bytes) {
                     self.finish_repacked(&into, &mut done)?;
                     into = OpenPack::new();
                 }
@@ -143,7 +149,7 @@ impl Objects {
     }
 
     fn finish_repacked(&self, pack: &OpenPack, done: &mut Repacked) -> Result<(), ChunkError> {
-        if let Some(file) = pack.finish(self.store.as_ref(), nonce())? {
+        if let Some(file) = pack.finish(self)? {
             done.added.push(file.entry);
             self.add_unpublished(file);
         }

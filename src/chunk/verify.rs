@@ -1,13 +1,15 @@
 //! Re-hashing: every byte of a pack, or one object.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::ChunkError;
 use super::catalogue::{Catalogued, PackFile};
 use super::objects::{Objects, Place};
 use crate::base::{ObjectId, PackId, Progress};
+use crate::format::FormatError;
 use crate::format::head::PackEntry;
-use crate::format::pack::{CHUNK_ALIGN, IndexEntry, Kind, MAGIC, TRAILER_BYTES, check, trailer};
+use crate::format::pack::{CHUNK_ALIGN, Index, IndexEntry, Kind, MAGIC, TRAILER_BYTES, check, trailer};
 use crate::store::StoreError;
 
 /// Something that is not as it should be.
@@ -48,14 +50,36 @@ impl Objects {
         if entry.kind == Kind::Chunk {
             return self.check_chunk(place);
         }
-        if entry.codec == 0 && entry.check != 0 {
-            return Err(place.damaged("a check of what is not compressed"));
-        }
-        if entry.codec != 0 && check(&place.read(self.store.as_ref(), 0, entry.stored)?) != entry.check {
-            return Err(place.damaged("its stored bytes do not match their check"));
+        if let (Place::Pack(found), Some(number)) = (place, entry.frame) {
+            self.check_frame(&found.pack, number).map_err(|e| if let ChunkError::Store(_) = e { e } else { place.damaged(e) })?;
         }
         self.read_content(entry.kind, place)?;
-        Ok(entry.stored)
+        Ok(entry.length)
+    }
+
+    /// Checks the stored bytes of a frame, those that no id covers too.
+    fn check_frame(&self, pack: &Arc<PackFile>, number: u32) -> Result<(), ChunkError> {
+        let index = pack.index(self.store.as_ref())?;
+        let frame = index.frames.get(number as usize).ok_or_else(|| FormatError::malformed("pack index", "a frame is not there"))?;
+        let stored = self.store.read(&pack.entry.path(), frame.offset..frame.offset + frame.stored)?;
+        let sound = check(&stored) == frame.check;
+        if sound { Ok(()) } else { Err(FormatError::malformed("zstd frame", "its stored bytes do not match their check").into()) }
+    }
+
+    /// Checks that the objects of a frame fill it, end to end.
+    fn check_filled(&self, pack: &Arc<PackFile>, number: u32, objects: &[&IndexEntry]) -> Result<(), ChunkError> {
+        self.check_frame(pack, number)?;
+        let mut end = 0;
+        for object in objects {
+            if object.offset != end {
+                return Err(FormatError::malformed("zstd frame", format!("no object stands at byte {end}")).into());
+            }
+            end += object.length;
+        }
+        if self.frame(pack, number)?.len() as u64 != end {
+            return Err(FormatError::malformed("zstd frame", format!("no object stands at byte {end}")).into());
+        }
+        Ok(())
     }
 
     /// Checks every byte of a pack of the catalogue: its index, its objects, and what lies between them. An error is one of reading; what is
@@ -64,7 +88,7 @@ impl Objects {
         let mut found = Verified::default();
         let problem = |object: Option<ObjectId>, why: String| Problem { pack: entry.id, object, why };
         let whole = |why: &dyn std::fmt::Display| format!("packs/{}.pack: {why}", entry.id);
-        let pack = std::sync::Arc::new(PackFile::new(*entry));
+        let pack = Arc::new(PackFile::new(*entry));
         let index = match self.store.length(&entry.path()) {
             Err(e @ StoreError::NotFound { .. }) => Err(e.to_string()),
             Err(e) => return Err(e.into()),
@@ -72,17 +96,18 @@ impl Objects {
             Ok(_) => match pack.index(self.store.as_ref()) {
                 Err(ChunkError::Store(e)) => return Err(e.into()),
                 Err(e) => Err(e.to_string()),
-                Ok(index) => Ok(index.to_vec()),
+                Ok(index) => Ok(index.clone()),
             },
         };
-        let mut index: Vec<IndexEntry> = match index {
+        let index: Index = match index {
             Ok(index) => index,
             Err(why) => {
                 found.problems.push(problem(None, why));
                 return Ok(found);
             }
         };
-        index.sort_by_key(|entry| entry.offset);
+        let mut objects: Vec<&IndexEntry> = index.entries.iter().collect();
+        objects.sort_by_key(|object| index.position(object));
         // What is no object: the start, padding, the trailer.
         let mut end = MAGIC.len() as u64;
         let objects_end = entry.length - TRAILER_BYTES - entry.index_length;
@@ -95,21 +120,34 @@ impl Objects {
             found.problems.push(problem(None, whole(&"it does not end as a pack does")));
         }
         found.bytes += end + bytes.len() as u64;
-        let starts = index.iter().map(|object| (object.offset, object.offset + object.stored)).chain([(objects_end, objects_end)]);
-        for (start, next) in starts {
+        let apart = objects.iter().filter(|object| object.frame.is_none()).map(|object| (object.offset, object.offset + object.length));
+        let framed = index.frames.iter().map(|frame| (frame.offset, frame.offset + frame.stored));
+        let mut spans: Vec<(u64, u64)> = apart.chain(framed).chain([(objects_end, objects_end)]).collect();
+        spans.sort();
+        for (start, next) in spans {
             if let Err(why) = self.check_gap(entry, end..start) {
                 found.problems.push(problem(None, whole(&why)));
             }
             end = next.max(end);
         }
-        for object in index {
+        for group in objects.chunk_by(|a, b| a.frame.is_some() && a.frame == b.frame) {
+            let Some(number) = group.first().and_then(|object| object.frame) else { continue };
+            match self.check_filled(&pack, number, group) {
+                Ok(()) => {}
+                Err(ChunkError::Store(e)) => return Err(e.into()),
+                Err(e) => found.problems.push(problem(None, whole(&e))),
+            }
+        }
+        for object in objects {
             if progress.interrupted() {
                 break;
             }
             let id = object.id;
-            let bytes = object.stored;
-            match self.verify_place(&Place::Pack(Catalogued { pack: pack.clone(), entry: object })) {
-                Ok(_) => {}
+            let bytes = index.stored_bytes(object);
+            let place = Place::Pack(Catalogued { pack: pack.clone(), entry: object.clone() });
+            let checked = if object.kind == Kind::Chunk { self.check_chunk(&place).map(drop) } else { self.read_content(object.kind, &place).map(drop) };
+            match checked {
+                Ok(()) => {}
                 Err(ChunkError::Store(e)) => return Err(e.into()),
                 Err(e) => found.problems.push(problem(Some(id), e.to_string())),
             }

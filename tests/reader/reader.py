@@ -75,7 +75,7 @@ class Repo:
     def __init__(self, path):
         path = Path(path)
         self.path = path / ".dsv" if (path / ".dsv").is_dir() else path
-        self.index, self.checks, self.chunks, self.sound = {}, {}, OrderedDict(), set()
+        self.index, self.frames, self.contents, self.chunks, self.sound = {}, {}, OrderedDict(), OrderedDict(), set()
         head = self.file("head")
         check(head[:7] == b"DSVHEAD", "head: not a head pointer")
         check(head[7] == 1, f"head: version {head[7]} is not known")
@@ -109,27 +109,40 @@ class Repo:
         index = tail[:index_length]
         check(le(tail[index_length : index_length + 8]) == index_length, f"{name}: the index has another length")
         check(digest(index) == pack == tail[-40:-8], f"{name}: the hash of its index does not hold")
-        _nonce, entries = cbor(index)[:2]
+        _nonce, frames, entries = cbor(index)[:3]
+        self.frames[name] = [tuple(frame[:4]) for frame in frames]
         ids = [entry[0] for entry in entries]
         check(len(ids) == objects and ids == sorted(ids), f"{name}: the index is not what the catalogue says")
         for entry in entries:
             if entry[0] not in self.index:
-                self.index[entry[0]], self.checks[entry[0]] = (name, *entry[1:6]), entry[6]
+                self.index[entry[0]] = (name, *entry[1:6])
+
+    def frame(self, name, number):
+        """What a frame of a pack holds."""
+        if (name, number) not in self.contents:
+            check(number < len(self.frames[name]), f"{name}: frame {number} is not there")
+            offset, stored, length, _check = self.frames[name][number]
+            data = self.file(name, offset, stored)
+            check(len(data) == stored, f"{name}: frame {number} is cut short")
+            data = unzstd(data)
+            check(len(data) == length, f"{name}: frame {number} does not hold what the index says")
+            self.contents[name, number] = data
+            if len(self.contents) > 8:
+                self.contents.popitem(last=False)
+        return self.contents[name, number]
 
     def stored(self, kind, id):
         check(id in self.index, f"object {id.hex()} is in no pack")
-        name, found, codec, offset, stored, length = self.index[id]
+        name, found, frame, offset, length, header = self.index[id]
         check(found == kind, f"object {id.hex()}: kind {found} instead of {kind}")
-        data = self.file(name, offset, stored)
-        check(len(data) == stored, f"object {id.hex()} is cut short")
-        return data, codec, offset, length
+        data = self.file(name, offset, length) if frame is None else self.frame(name, frame)[offset : offset + length]
+        check(len(data) == length, f"object {id.hex()} is cut short")
+        return data, frame, offset, header
 
     def object(self, kind, id):
         """The content of an object of kind 2 to 6."""
-        data, codec, _, length = self.stored(kind, id)
-        check(codec in (0, 1), f"object {id.hex()}: codec {codec}")
-        data = unzstd(data) if codec else data
-        check(len(data) == length and digest(bytes([kind]), data) == id, f"object {id.hex()}: its hash does not hold")
+        data = self.stored(kind, id)[0]
+        check(digest(bytes([kind]), data) == id, f"object {id.hex()}: its hash does not hold")
         return data
 
     def parsed(self, kind, id):
@@ -140,9 +153,9 @@ class Repo:
         if id in self.chunks:
             self.chunks.move_to_end(id)
             return self.chunks[id]
-        data, codec, offset, length = self.stored(CHUNK, id)
+        data, frame, offset, length = self.stored(CHUNK, id)
         a, b = struct.unpack("<II", data[:8])
-        check(codec == 0 and offset % 64 == 0 and length == 8 + a + b, f"chunk {id.hex()}: its index entry is wrong")
+        check(frame is None and offset % 64 == 0 and length == 8 + a + b, f"chunk {id.hex()}: its index entry is wrong")
         identity = data[8 : 8 + a]
         check(digest(bytes([CHUNK]), identity) == id, f"chunk {id.hex()}: its hash does not hold")
         text, rows, blocks = cbor(identity)[:3]
