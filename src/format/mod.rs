@@ -6,6 +6,8 @@ pub mod chunk;
 pub mod codec;
 pub mod commit;
 pub mod error;
+#[cfg(test)]
+mod golden;
 pub mod head;
 pub mod mix;
 pub mod node;
