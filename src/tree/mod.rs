@@ -4,6 +4,7 @@
 //! their nodes, and edits rewrite the paths to what they change. Knows nodes; knows no chunks, tables or refs.
 
 mod build;
+mod differ;
 mod map;
 mod rope;
 mod walk;
@@ -14,6 +15,7 @@ use crate::base::NodeId;
 use crate::format::FormatError;
 
 pub use build::Builder;
+pub use differ::{Pair, differ};
 pub use map::{MapRope, StateChange};
 pub use rope::{Reference, Rope};
 pub use walk::Items;

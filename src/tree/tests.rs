@@ -149,3 +149,52 @@ fn an_edit_touches_paths_not_trees() {
     assert_eq!(edited.rows(), rows);
     assert!(read < 30 && written < 15, "{read} read, {written} written of {all}");
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_differs_is_met_and_equal_subtrees_are_not_read(
+        runs in spine_runs(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..4),
+        from in any::<prop::sample::Index>(),
+        shift in spine_runs().prop_map(|mut r| { r.truncate(2); r }),
+    ) {
+        let store = MemoryNodes::default();
+        let rope = Rope::<Spine>::build(&store, runs.clone()).unwrap();
+        let mut twin = spread(&runs);
+        let mut other = rope.clone();
+        for (at, with) in &edits {
+            if twin.is_empty() { continue; }
+            let at = at.index(twin.len());
+            let run = RowRun { origin: Origin([9; 16]), first: with.index(1000) as u64, rows: 1 };
+            twin[at] = (9, run.first);
+            other = other.edit(&store, [(at as u64..at as u64 + 1, vec![run])]).unwrap();
+        }
+        // The other one has some rows more at its front.
+        let more = spread(&shift);
+        let other = other.edit(&store, [(0..0, shift)]).unwrap();
+        let before = spread(&read(&store, &rope));
+        let start = from.index(before.len() + 1);
+        let rows = (before.len() - start) as u64;
+        let mut seen = Vec::new();
+        store.take_counts();
+        differ::<Spine, TreeError>(&store, (&rope, start as u64), (&other, (start + more.len()) as u64), rows, &mut |pair| {
+            assert_eq!(Spine::rows(&pair.left), Spine::rows(&pair.right));
+            assert_eq!(pair.b - pair.a, more.len() as u64);
+            assert_eq!(spread(&[pair.left]), before[pair.a as usize..][..Spine::rows(&pair.right) as usize]);
+            assert_eq!(spread(&[pair.right]), twin[pair.a as usize..][..Spine::rows(&pair.left) as usize]);
+            seen.push((pair.a, pair.a + Spine::rows(&pair.left)));
+            Ok(())
+        }).unwrap();
+        let (reads, _) = store.take_counts();
+        prop_assert!(seen.windows(2).all(|w| w[0].1 <= w[1].0));
+        for at in (start..before.len()).filter(|at| before[*at] != twin[*at]) {
+            prop_assert!(seen.iter().any(|(a, b)| (*a..*b).contains(&(at as u64))), "row {}", at);
+        }
+        if start == 0 && more.is_empty() {
+            // A path on each side for each edit, and where an edit moved the end of a node, the next one too.
+            prop_assert!(reads <= edits.len() * 2 * 3 * (rope.root().height() as usize + 1), "{} reads", reads);
+        }
+    }
+}
