@@ -1,4 +1,4 @@
-//! What changed between two states of a table: columns, rows, cells. Decided by value; equal slices are never read.
+//! What changed between two states of a table: columns, rows, cells. Decided by value; what both have is never read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -10,8 +10,8 @@ use arrow::compute::SortOptions;
 use crate::base::{ColumnId, Origin};
 use crate::chunk::Objects;
 use crate::format::Type;
-use crate::format::node::{Kind, RowRun, Slice, Spine, Values};
-use crate::tree::Rope;
+use crate::format::node::{Kind, Live, RowRun, Slice, Spine, Values};
+use crate::tree::{Rope, TreeError, differ};
 
 use super::column::ColumnReader;
 use super::{Table, TableError};
@@ -88,6 +88,7 @@ impl TableDiff {
     }
 }
 
+/// Adds a range behind others, joined with the last where it continues that; an empty one is left out.
 fn extend(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
     match ranges.last_mut() {
         Some(last) if last.end == range.start => last.end = range.end,
@@ -96,58 +97,71 @@ fn extend(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
     }
 }
 
-/// Compares two states of a table.
+/// Compares two states of a table. The cost follows what differs: subtrees of ropes that both have are not read, cells of slices that both have
+/// neither.
 pub fn diff(objects: &Arc<Objects>, old: &Table, new: &Table) -> Result<TableDiff, TableError> {
     let store = &**objects;
     let mut out = TableDiff { schema: schema_changes(old, new), ..TableDiff::default() };
-    let mut common = Vec::new();
-    let rows_same = old.spine.is_same(&new.spine) && old.live.is_same(&new.live);
     let segments = align(objects, old, new)?;
-    if rows_same {
-        common = segments;
-    } else {
-        out.reordered = segments.windows(2).any(|w| w[1].old < w[0].old);
-        rows(objects, old, new, &segments, &mut common, &mut out)?;
+    out.reordered = segments.windows(2).any(|w| w[1].old < w[0].old);
+    if !(old.spine.is_same(&new.spine) && old.live.is_same(&new.live)) {
+        rows(objects, old, new, &segments, &mut out)?;
     }
     let places: HashMap<ColumnId, usize> = old.schema.columns.iter().enumerate().map(|(i, c)| (c.id, i)).collect();
+    let in_place = matches!(segments.as_slice(), [one] if one.old == 0 && one.new == 0);
     for (i, column) in new.schema.columns.iter().enumerate() {
         let Some(o) = places.get(&column.id).copied() else { continue };
-        if rows_same && old.columns[o].is_same(&new.columns[i]) && old.schema.columns[o].ty == column.ty {
+        if in_place && old.columns[o].is_same(&new.columns[i]) && old.schema.columns[o].ty == column.ty {
             continue;
         }
-        let mut change = ColumnChange { old: o, new: i, cells: Vec::new() };
-        let (a, b) = (old.columns[o].get(store)?, new.columns[i].get(store)?);
-        let storage = column.ty.storage();
-        let readers = (ColumnReader::new(objects.clone(), a.clone(), storage.clone()), ColumnReader::new(objects.clone(), b.clone(), storage));
-        // A narrower type may not read as the wider: then cells compare under the newer type only where it is the wider one.
-        let mut readers =
-            if super::schema::widens(&old.schema.columns[o].ty, &column.ty) { readers } else { (old.reader(objects, o)?, new.reader(objects, i)?) };
-        for segment in &common {
-            cells(store, (a, b), &mut readers, segment, &mut change.cells)?;
-        }
-        if !change.cells.is_empty() {
-            out.changed.push(change);
+        let cells = column_cells(objects, (old, o), (new, i), &segments)?;
+        if !cells.is_empty() {
+            out.changed.push(ColumnChange { old: o, new: i, cells });
         }
     }
     // Deleted rows have cells as well, which nobody sees.
-    if rows_same && old.rows(store)? < old.slots(store)? {
-        let live = new.live.get(store)?;
-        for change in &mut out.changed {
-            let mut kept = Vec::new();
-            let mut rest = &change.cells[..];
-            for item in live.items(store, 0, live.rows())? {
-                let (start, run) = item?;
-                let n = rest.partition_point(|(_, slot)| *slot < start + run.rows);
-                if run.live {
-                    kept.extend_from_slice(&rest[..n]);
-                }
-                rest = &rest[n..];
+    let (old_live, new_live) = (old.live.get(store)?, new.live.get(store)?);
+    for change in &mut out.changed {
+        let mut kept = Vec::with_capacity(change.cells.len());
+        for (a, b) in change.cells.drain(..) {
+            if is_live(store, old_live, a)? && is_live(store, new_live, b)? {
+                kept.push((a, b));
             }
-            change.cells = kept;
         }
-        out.changed.retain(|c| !c.cells.is_empty());
+        change.cells = kept;
     }
+    out.changed.retain(|c| !c.cells.is_empty());
     Ok(out)
+}
+
+/// The pairs of slots of aligned rows at which a column of one state and a column of another differ.
+pub fn column_cells(objects: &Arc<Objects>, old: (&Table, usize), new: (&Table, usize), segments: &[Aligned]) -> Result<Vec<(u64, u64)>, TableError> {
+    let store = &**objects;
+    let ((old, o), (new, i)) = (old, new);
+    let (a, b) = (old.columns[o].get(store)?, new.columns[i].get(store)?);
+    let (before, after) = (&old.schema.columns[o].ty, &new.schema.columns[i].ty);
+    let storage = after.storage();
+    // A narrower type may not read as the wider: then cells compare under the newer type only where it is the wider one.
+    let mut readers = if super::schema::widens(before, after) {
+        (ColumnReader::new(objects.clone(), a.clone(), storage.clone()), ColumnReader::new(objects.clone(), b.clone(), storage))
+    } else {
+        (old.reader(objects, o)?, new.reader(objects, i)?)
+    };
+    let mut cells = Vec::new();
+    for segment in segments {
+        differ::<Values, TableError>(store, (a, segment.old), (b, segment.new), segment.rows, &mut |pair| {
+            if same(&pair.left, &pair.right) { Ok(()) } else { compare(&mut readers, pair.a, pair.b, Values::rows(&pair.left), &mut cells) }
+        })?;
+    }
+    Ok(cells)
+}
+
+/// Whether a slot holds a row.
+pub fn is_live(objects: &Objects, live: &Rope<Live>, slot: u64) -> Result<bool, TableError> {
+    if live.summary() == live.rows() {
+        return Ok(true);
+    }
+    Ok(live.items(objects, slot, slot + 1)?.next().transpose()?.is_some_and(|(_, run)| run.live))
 }
 
 fn schema_changes(old: &Table, new: &Table) -> Vec<SchemaChange> {
@@ -173,18 +187,25 @@ fn schema_changes(old: &Table, new: &Table) -> Vec<SchemaChange> {
     changes
 }
 
-/// Where the rows of the older state stand in the newer, by row id, in the newer's order.
-fn align(objects: &Objects, old: &Table, new: &Table) -> Result<Vec<Aligned>, TableError> {
+/// Where the rows of the older state stand in the newer, by row id, in the newer's order. Rows before the first difference of the spines are one
+/// stretch, of which nothing is read.
+pub fn align(objects: &Objects, old: &Table, new: &Table) -> Result<Vec<Aligned>, TableError> {
     let (a, b) = (old.spine.get(objects)?, new.spine.get(objects)?);
-    if a.content() == b.content() {
-        return Ok(if a.rows() == 0 { Vec::new() } else { vec![Aligned { old: 0, new: 0, rows: a.rows() }] });
+    let prefix = common_prefix(objects, a, b)?;
+    let mut segments: Vec<Aligned> = Vec::new();
+    if prefix > 0 {
+        segments.push(Aligned { old: 0, new: 0, rows: prefix });
     }
     let mut places: HashMap<Origin, BTreeMap<u64, (u64, u64)>> = HashMap::new();
-    for (slot, run) in runs(objects, a)? {
+    for item in a.items(objects, prefix, a.rows())? {
+        let (slot, run) = item?;
         places.entry(run.origin).or_default().insert(run.first, (run.rows, slot));
     }
-    let mut segments: Vec<Aligned> = Vec::new();
-    for (slot, run) in runs(objects, b)? {
+    if places.is_empty() {
+        return Ok(segments);
+    }
+    for item in b.items(objects, prefix, b.rows())? {
+        let (slot, run): (u64, RowRun) = item?;
         let Some(known) = places.get(&run.origin) else { continue };
         let end = run.first + run.rows;
         let before = known.range(..=run.first).next_back();
@@ -204,83 +225,66 @@ fn align(objects: &Objects, old: &Table, new: &Table) -> Result<Vec<Aligned>, Ta
     Ok(segments)
 }
 
-fn runs(objects: &Objects, spine: &Rope<Spine>) -> Result<Vec<(u64, RowRun)>, TableError> {
-    Ok(spine.items(objects, 0, spine.rows())?.collect::<Result<_, _>>()?)
-}
-
-/// Live slots as sorted ranges.
-fn live_ranges(objects: &Objects, table: &Table) -> Result<Vec<Range<u64>>, TableError> {
-    let live = table.live.get(objects)?;
-    let mut ranges = Vec::new();
-    for item in live.items(objects, 0, live.rows())? {
-        let (start, run) = item?;
-        if run.live {
-            ranges.push(start..start + run.rows);
+/// How many rows two spines have in common at their start.
+fn common_prefix(objects: &Objects, a: &Rope<Spine>, b: &Rope<Spine>) -> Result<u64, TableError> {
+    enum Stop {
+        At(u64),
+        Failed(TreeError),
+    }
+    impl From<TreeError> for Stop {
+        fn from(error: TreeError) -> Self {
+            Stop::Failed(error)
         }
     }
-    Ok(ranges)
+    let rows = a.rows().min(b.rows());
+    match differ::<Spine, Stop>(objects, (a, 0), (b, 0), rows, &mut |pair| if pair.left == pair.right { Ok(()) } else { Err(Stop::At(pair.a)) }) {
+        Ok(()) => Ok(rows),
+        Err(Stop::At(row)) => Ok(row),
+        Err(Stop::Failed(error)) => Err(error.into()),
+    }
 }
 
-/// The parts of `within` that the sorted `ranges` cover, each as its offset in `within` and its length.
-fn covered(ranges: &[Range<u64>], within: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
-    let first = ranges.partition_point(|r| r.end <= within.start);
-    let base = within.start;
-    ranges[first..].iter().take_while(move |r| r.start < within.end).map(move |r| r.start.max(base) - base..r.end.min(within.end) - base)
+/// The ranges of `0..rows` that no stretch covers; the stretches as ranges of this side.
+fn uncovered(mut covered: Vec<Range<u64>>, rows: u64) -> Vec<Range<u64>> {
+    covered.sort_by_key(|r| r.start);
+    let (mut at, mut gaps) = (0, Vec::new());
+    for range in covered {
+        extend(&mut gaps, at..range.start.max(at));
+        at = at.max(range.end);
+    }
+    extend(&mut gaps, at..rows);
+    gaps
 }
 
-/// Splits rows into those of both states, and those that came or went.
-fn rows(objects: &Objects, old: &Table, new: &Table, segments: &[Aligned], common: &mut Vec<Aligned>, out: &mut TableDiff) -> Result<(), TableError> {
-    let (old_live, new_live) = (live_ranges(objects, old)?, live_ranges(objects, new)?);
-    let (mut kept_old, mut kept_new): (Vec<Range<u64>>, Vec<Range<u64>>) = Default::default();
+/// The rows that came and those that went.
+fn rows(objects: &Objects, old: &Table, new: &Table, segments: &[Aligned], out: &mut TableDiff) -> Result<(), TableError> {
+    let (a, b) = (old.live.get(objects)?, new.live.get(objects)?);
+    let (mut added, mut removed): (Vec<Range<u64>>, Vec<Range<u64>>) = Default::default();
     for segment in segments {
-        let a: Vec<Range<u64>> = covered(&old_live, segment.old..segment.old + segment.rows).collect();
-        for b in covered(&new_live, segment.new..segment.new + segment.rows) {
-            for both in covered(&a, b.clone()) {
-                let (from, rows) = (b.start + both.start, both.end - both.start);
-                common.push(Aligned { old: segment.old + from, new: segment.new + from, rows });
-                kept_old.push(segment.old + from..segment.old + from + rows);
-                kept_new.push(segment.new + from..segment.new + from + rows);
+        differ::<Live, TableError>(objects, (a, segment.old), (b, segment.new), segment.rows, &mut |pair| {
+            match (pair.left.live, pair.right.live) {
+                (true, false) => removed.push(pair.a..pair.a + pair.left.rows),
+                (false, true) => added.push(pair.b..pair.b + pair.right.rows),
+                _ => {}
+            }
+            Ok(())
+        })?;
+    }
+    let sides = [
+        (a, segments.iter().map(|s| s.old..s.old + s.rows).collect::<Vec<_>>(), removed, &mut out.removed),
+        (b, segments.iter().map(|s| s.new..s.new + s.rows).collect(), added, &mut out.added),
+    ];
+    for (live, aligned, mut found, into) in sides {
+        for gap in uncovered(aligned, live.rows()) {
+            for item in live.items(objects, gap.start, gap.end)? {
+                let (start, run) = item?;
+                if run.live {
+                    found.push(start..start + run.rows);
+                }
             }
         }
-    }
-    kept_old.sort_by_key(|r| r.start);
-    for (live, kept, gone) in [(&old_live, &kept_old, &mut out.removed), (&new_live, &kept_new, &mut out.added)] {
-        for range in live {
-            let mut at = range.start;
-            for part in covered(kept, range.clone()) {
-                extend(gone, at..range.start + part.start);
-                at = range.start + part.end;
-            }
-            extend(gone, at..range.end);
-        }
-    }
-    Ok(())
-}
-
-/// Compares the cells of aligned rows; equal windows onto one chunk are passed over unread.
-fn cells(
-    store: &Objects,
-    ropes: (&Rope<Values>, &Rope<Values>),
-    readers: &mut (ColumnReader, ColumnReader),
-    segment: &Aligned,
-    out: &mut Vec<(u64, u64)>,
-) -> Result<(), TableError> {
-    let mut left = ropes.0.items(store, segment.old, segment.old + segment.rows)?;
-    let mut right = ropes.1.items(store, segment.new, segment.new + segment.rows)?;
-    let (mut a, mut b): (Option<(u64, Slice)>, Option<(u64, Slice)>) = (left.next().transpose()?, right.next().transpose()?);
-    while let (Some((old, x)), Some((new, y))) = (&a, &b) {
-        let (old, new) = (*old, *new);
-        let n = Values::rows(x).min(Values::rows(y));
-        if !same(x, y) {
-            compare(readers, old, new, n, out)?;
-        }
-        let rest = |slot: u64, slice: &Slice| {
-            let rows = Values::rows(slice);
-            (rows > n).then(|| (slot + n, Values::cut(slice, n, rows)))
-        };
-        let (next_a, next_b) = (rest(old, x), rest(new, y));
-        a = if next_a.is_some() { next_a } else { left.next().transpose()? };
-        b = if next_b.is_some() { next_b } else { right.next().transpose()? };
+        found.sort_by_key(|r| r.start);
+        found.into_iter().for_each(|range| extend(into, range));
     }
     Ok(())
 }
