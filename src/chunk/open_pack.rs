@@ -23,12 +23,13 @@ enum State {
     Moved(Arc<OpenPack>, u64),
     /// It was dropped, unfinished.
     Gone,
-    /// A write failed in the middle: where it ends is not known, and what it held is lost.
-    Failed,
+    /// A write failed in the middle: where it ends is not known, and what it held is lost. Nothing that was in it may be published: every later use is
+    /// told the same error, for whichever of several writers is heard first must tell the cause, a full disk for instance.
+    Failed(StoreError),
 }
 
-/// What every later use of a failed pack is told: nothing that was in it may be published.
-fn failed() -> StoreError {
+/// What is told of a pack whose writer never came back.
+fn abandoned() -> StoreError {
     StoreError::Io { path: "an unfinished pack".to_owned(), source: Arc::new(std::io::Error::other("an earlier write to it failed")) }
 }
 
@@ -116,7 +117,7 @@ impl OpenPack {
         let mut state = self.state();
         let builder = match &mut *state {
             State::Open(builder) => builder,
-            State::Failed => return Err(failed()),
+            State::Failed(e) => return Err(e.clone()),
             State::Done(_) | State::Moved(..) | State::Gone => return Ok(None),
         };
         if let Some(known) = builder.entries.get(&entry.id) {
@@ -128,7 +129,7 @@ impl OpenPack {
         match appended {
             Ok(()) => Ok(Some((entry, length))),
             Err(e) => {
-                *state = State::Failed;
+                *state = State::Failed(e.clone());
                 Err(e)
             }
         }
@@ -140,7 +141,7 @@ impl OpenPack {
             State::Open(builder) => return Ok(builder.read(range)?),
             State::Done(pack) => (Some(pack.entry.path()), None),
             State::Moved(pack, shift) => (None, Some((pack.clone(), *shift))),
-            State::Failed => return Err(failed().into()),
+            State::Failed(e) => return Err(e.clone().into()),
             State::Gone => (None, None),
         };
         match (store_path, moved) {
@@ -180,11 +181,11 @@ impl OpenPack {
                 return Ok(None);
             }
             State::Open(_) => {}
-            State::Failed => return Err(failed()),
+            State::Failed(e) => return Err(e.clone()),
             State::Done(_) | State::Moved(..) | State::Gone => return Ok(None),
         }
-        let State::Open(builder) = std::mem::replace(&mut *state, State::Failed) else { return Ok(None) };
-        let pack = Arc::new(builder.finish(store, nonce)?);
+        let State::Open(builder) = std::mem::replace(&mut *state, State::Failed(abandoned())) else { return Ok(None) };
+        let pack = Arc::new(builder.finish(store, nonce).inspect_err(|e| *state = State::Failed(e.clone()))?);
         *state = State::Done(pack.clone());
         Ok(Some(pack))
     }
