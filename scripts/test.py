@@ -35,17 +35,32 @@ class Tally:
     def skip(self, name, why):
         self.skipped.setdefault(why, []).append(name)
 
+    def require(self, names):
+        """Skips for want of one of these things become failures."""
+        required = {name.strip().lower() for name in names.split(",") if name.strip()}
+        for why in [why for why in self.skipped if why.split(":")[0].strip().lower() in required]:
+            self.failed += [f"{name} (required, yet skipped: {why})" for name in self.skipped.pop(why)]
+
+    def line(self):
+        """What ran and what was skipped, with reasons."""
+        line = f"{self.passed} passed, {len(self.failed)} failed, {sum(map(len, self.skipped.values()))} skipped"
+        reasons = [f"{len(names)} {why}" for why, names in sorted(self.skipped.items())]
+        return f"{line} ({'; '.join(reasons)})" if reasons else line
+
 
 def say(text):
     print(text, flush=True)
 
 
-def prepare_python(tally):
-    """Makes the environment once for each list of requirements. False, and a skip, where that is not possible."""
+def prepare_python():
+    """Makes the environment once for each list of requirements, and gives its Python. Where that is not possible it says why, and the tests that need
+    Python skip themselves."""
+    if os.environ.get("DSV_TEST_PYTHON"):
+        return os.environ["DSV_TEST_PYTHON"]
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
     stamp = VENV / "requirements.sha256"
     if PYTHON.exists() and stamp.exists() and stamp.read_text() == wanted:
-        return True
+        return str(PYTHON)
     say("setting up .venv ...")
     steps = [
         ([sys.executable, "-m", "venv", "--clear", str(VENV)], "python3 cannot make an environment (on Debian: apt install python3-venv)"),
@@ -55,17 +70,17 @@ def prepare_python(tally):
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or [""])[-1]
-            tally.skip("tests/reader", f"python: {why}: {last}")
-            return False
+            say(f"warning: {why}: {last}")
+            return None
     stamp.write_text(wanted)
-    return True
+    return str(PYTHON)
 
 
 def run_cargo(tally, full, python):
     """Builds and runs every Rust test; what passing tests print is looked through for skips."""
     environment = dict(os.environ)
     if python:
-        environment["DSV_TEST_PYTHON"] = str(PYTHON)
+        environment["DSV_TEST_PYTHON"] = python
     # What writes fixtures is no test, and is run by hand.
     command = ["cargo", "test", "--no-fail-fast", "--", "--show-output"] + (["--include-ignored", "--skip", "golden::write"] if full else [])
     say("$ " + " ".join(command))
@@ -117,19 +132,15 @@ def main():
         return 2
     began = time.monotonic()
     tally = Tally()
-    run_cargo(tally, full, prepare_python(tally))
-
-    required = {name.strip().lower() for name in os.environ.get("DSV_REQUIRE", "").split(",") if name.strip()}
-    for why, names in tally.skipped.items():
-        if why.split(":")[0].strip().lower() in required:
-            tally.failed += [f"{name} (required, yet skipped: {why})" for name in names]
+    run_cargo(tally, full, prepare_python())
+    tally.require(os.environ.get("DSV_REQUIRE", ""))
     say("")
     for name in tally.failed:
         say(f"failed: {name}")
     for why, names in sorted(tally.skipped.items()):
-        say(f"skipped {len(names)}: {why}  ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
+        say(f"skipped: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}: {why}")
     say(f"in {time.monotonic() - began:.0f} s")
-    say(f"{tally.passed} passed, {len(tally.failed)} failed, {sum(map(len, tally.skipped.values()))} skipped")
+    say(tally.line())
     return 1 if tally.failed else 0
 
 

@@ -34,3 +34,15 @@ impl Progress for NoProgress {
     fn advance(&self, _: u64) {}
     fn finish(&self) {}
 }
+
+/// Says nothing for another, but stops where that stops.
+pub struct Muted(pub std::sync::Arc<dyn Progress>);
+
+impl Progress for Muted {
+    fn start(&self, _: &str, _: Option<u64>, _: Unit) {}
+    fn advance(&self, _: u64) {}
+    fn finish(&self) {}
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+}

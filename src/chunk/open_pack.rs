@@ -31,13 +31,21 @@ enum State {
     Moved(Arc<OpenPack>),
     /// It was dropped, unfinished.
     Gone,
-    /// A write failed in the middle: where it ends is not known, and what it held is lost.
-    Failed,
+    /// A write failed in the middle: where it ends is not known, and what it held is lost. Nothing that was in it may be published: every later use is
+    /// told the same error, for whichever of several writers is heard first must tell the cause, a full disk for instance.
+    Failed(StoreError),
 }
 
-/// What every later use of a failed pack is told: nothing that was in it may be published.
-fn failed() -> StoreError {
+/// What is told of a pack whose writer never came back.
+fn abandoned() -> StoreError {
     StoreError::Io { path: "an unfinished pack".to_owned(), source: Arc::new(std::io::Error::other("an earlier write to it failed")) }
+}
+
+fn cause(error: &ChunkError) -> StoreError {
+    match error {
+        ChunkError::Store(e) => e.clone(),
+        _ => abandoned(),
+    }
 }
 
 fn gone() -> StoreError {
@@ -247,12 +255,12 @@ impl OpenPack {
         let mut state = self.state();
         let builder = match &mut *state {
             State::Open(builder) => builder,
-            State::Failed => return Err(failed().into()),
+            State::Failed(e) => return Err(e.clone().into()),
             State::Done(_) | State::Moved(_) | State::Gone => return Ok(None),
         };
         let written = write(builder);
-        if written.is_err() {
-            *state = State::Failed;
+        if let Err(e) = &written {
+            *state = State::Failed(cause(e));
         }
         written.map(Some)
     }
@@ -286,7 +294,7 @@ impl OpenPack {
         let path = match &*self.state() {
             State::Open(builder) => return Ok(builder.read(range)?),
             State::Done(pack) => pack.entry.path(),
-            State::Failed => return Err(failed().into()),
+            State::Failed(e) => return Err(e.clone().into()),
             // Chunks never move.
             State::Moved(_) | State::Gone => return Err(gone().into()),
         };
@@ -304,7 +312,7 @@ impl OpenPack {
             State::Open(builder) => return builder.content(id)?.ok_or_else(missing),
             State::Done(pack) => By::Pack(pack.clone()),
             State::Moved(other) => By::Other(other.clone()),
-            State::Failed => return Err(failed().into()),
+            State::Failed(e) => return Err(e.clone().into()),
             State::Gone => return Err(gone().into()),
         };
         match by {
@@ -357,11 +365,11 @@ impl OpenPack {
                 return Ok(None);
             }
             State::Open(_) => {}
-            State::Failed => return Err(failed().into()),
+            State::Failed(e) => return Err(e.clone().into()),
             State::Done(_) | State::Moved(_) | State::Gone => return Ok(None),
         }
-        let State::Open(builder) = std::mem::replace(&mut *state, State::Failed) else { return Ok(None) };
-        let pack = Arc::new(builder.finish(objects)?);
+        let State::Open(builder) = std::mem::replace(&mut *state, State::Failed(abandoned())) else { return Ok(None) };
+        let pack = Arc::new(builder.finish(objects).inspect_err(|e| *state = State::Failed(cause(e)))?);
         *state = State::Done(pack.clone());
         Ok(Some(pack))
     }

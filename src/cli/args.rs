@@ -39,6 +39,17 @@ pub fn unquote(text: &str) -> String {
     }
 }
 
+/// A command as the operation log keeps it: words that a shell would take apart stand in quotes.
+pub fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./,:=@%+~^".contains(c);
+    let quoted = words.into_iter().map(|word| match word {
+        word if !word.is_empty() && word.chars().all(plain) => word.to_owned(),
+        word if word.contains('\'') => format!("\"{word}\""),
+        word => format!("'{word}'"),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
 /// Names from arguments such as `a,b` or `"odd, name"`. Errors on an empty one.
 pub fn names(option: &str, texts: &[String]) -> Result<Vec<String>, CliError> {
     let names: Vec<String> = texts.iter().flat_map(|t| split(t, ',')).map(|t| unquote(&t)).collect();
@@ -158,6 +169,12 @@ mod tests {
         assert!(names("--key", &["a,,b".to_owned()]).is_err());
         assert_eq!(names("--key", &["a, \"b \"\"x\"\"\"".to_owned(), "c".to_owned()]).unwrap(), ["a", "b \"x\"", "c"]);
         assert!(split("", ',').is_empty());
+    }
+
+    #[test]
+    fn commands_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(command(["column", "rename", "b", "Cost Total $", "cost"]), "column rename b 'Cost Total $' cost");
+        assert_eq!(command(["import", "", "it's.csv", "--key", "a,b"]), "import '' \"it's.csv\" --key a,b");
     }
 
     #[test]

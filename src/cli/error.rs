@@ -131,11 +131,8 @@ impl From<TableError> for CliError {
             T::NoColumn { .. } | T::DuplicateColumn(_) | T::Schema(_) | T::Name(_) | T::Type(_) => USAGE,
             _ => FAULT,
         };
-        let hint = match &error {
-            T::NoColumn { near, .. } => did_you_mean(near),
-            _ => None,
-        };
-        CliError { hints: hint.into_iter().collect(), ..CliError::from_floor(exit, &error) }
+        let error = RepoError::Table(error);
+        CliError { hints: error.hints(), ..CliError::from_floor(exit, &error) }
     }
 }
 

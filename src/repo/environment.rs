@@ -62,11 +62,20 @@ impl Environment {
 
     /// The login name and machine.
     pub fn login(&self) -> (String, String) {
-        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| self.variable(name));
+        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| self.variable(name)).or_else(login_of_process);
         let file = || std::fs::read_to_string("/etc/hostname").ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let machine = self.variable("HOSTNAME").or_else(|| self.variable("COMPUTERNAME")).or_else(file);
         (user.unwrap_or_else(|| "unknown".into()), machine.unwrap_or_else(|| "localhost".into()))
     }
+}
+
+/// Services and containers often set no variable: the system's list of users knows the name.
+fn login_of_process() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?;
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    fields.filter(|user| user.get(2) == Some(&uid)).find_map(|user| user.first().map(|name| (*name).to_owned()))
 }
 
 /// One run of `git config`, so that its includes and the settings of a Git repository around count as they do for Git.

@@ -102,6 +102,9 @@ pub(super) fn table_seed(name: &str, base: Option<crate::base::CommitId>) -> Tab
     TableId(id)
 }
 
+/// What the stage is called in which rows are stored.
+const IMPORTING: &str = "importing";
+
 struct Import<'a> {
     repo: &'a Repo,
     inputs: &'a [Input],
@@ -114,15 +117,10 @@ impl Import<'_> {
         self.repo.objects()
     }
 
-    fn open(&self, inputs: &[Input], hints: Vec<(String, Type)>, types: Vec<(String, Type)>, key: &[String]) -> Result<Box<dyn Batches>, RepoError> {
-        let mut read = self.options.read.clone();
+    fn open(&self, inputs: &[Input], hints: Vec<(String, Type)>, key: &[String], stage: &'static str) -> Result<Box<dyn Batches>, RepoError> {
+        let mut read = ReadOptions { stage, ..self.options.read.clone() };
         read.hints = hints;
         read.text_keys = key.to_vec();
-        for (name, ty) in types {
-            if read.types.iter().all(|(known, _)| *known != name) {
-                read.types.push((name, ty));
-            }
-        }
         Ok(files::open(inputs, &read, self.repo.progress())?)
     }
 
@@ -131,7 +129,7 @@ impl Import<'_> {
     }
 
     fn create(&self) -> Result<(Table, Imported), RepoError> {
-        let mut batches = self.open(self.inputs, Vec::new(), Vec::new(), &self.options.key)?;
+        let mut batches = self.open(self.inputs, Vec::new(), &self.options.key, IMPORTING)?;
         let columns = batches.columns().to_vec();
         let mut schema = Schema::of(self.seed, &columns);
         let key = indices(&schema, &self.options.key)?;
@@ -147,13 +145,11 @@ impl Import<'_> {
     fn add(&self, table: Table, batches: &mut dyn Batches, columns: &[(String, Type)], known: Option<KeyIndex>) -> Result<(Table, u64), RepoError> {
         let mut keys = Keys::new(&table, columns, known)?;
         let mut writer = RowWriter::new(self.objects(), &table, columns)?;
-        self.repo.progress().start("importing", None, Unit::Rows);
         while let Some(batch) = batches.next()? {
             self.interrupted()?;
             keys.check_new(&batch, writer.rows())?;
             check_labels(columns, &batch, writer.rows())?;
             writer.push(&batch.rows, &batch.large)?;
-            self.repo.progress().advance(batch.rows.num_rows() as u64);
         }
         let new = writer.finish()?;
         let added = new.rows;
@@ -178,7 +174,7 @@ impl Import<'_> {
             return self.replace(table, &key_names);
         }
         let types: Vec<(String, Type)> = table.schema.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect();
-        let mut batches = self.open(self.inputs, types, Vec::new(), &key_names)?;
+        let mut batches = self.open(self.inputs, types, &key_names, IMPORTING)?;
         let columns = batches.columns().to_vec();
         for (name, ty) in &columns {
             let index = table.schema.index(name).map_err(|e| match e {
@@ -223,14 +219,12 @@ impl Import<'_> {
         let mut keys = Keys::new(&table, columns, Some(index))?;
         let mut rewriter = Rewriter::new(self.objects(), &table, columns)?;
         let mut row = 0;
-        self.repo.progress().start("importing", None, Unit::Rows);
         while let Some(batch) = batches.next()? {
             self.interrupted()?;
             let slots = keys.match_slots(&batch, row)?;
             check_labels(columns, &batch, row)?;
             rewriter.push(&batch.rows, &batch.large, &slots)?;
             row += batch.rows.num_rows() as u64;
-            self.repo.progress().advance(batch.rows.num_rows() as u64);
         }
         let done = rewriter.finish(replace)?;
         self.repo.progress().finish();
@@ -241,7 +235,7 @@ impl Import<'_> {
     fn replace(&self, table: Table, key: &[String]) -> Result<(Table, Imported), RepoError> {
         let spooled = Spooled::new(self.inputs, self.repo)?;
         let inputs = &spooled.inputs;
-        let file_types = self.open(inputs, Vec::new(), Vec::new(), key)?.columns().to_vec();
+        let file_types = self.open(inputs, Vec::new(), key, IMPORTING)?.columns().to_vec();
         // First as the table's own types, which text files cannot tell; where a value does not fit those, wider ones.
         let mut own = Vec::new();
         let mut wider = Vec::new();
@@ -262,7 +256,7 @@ impl Import<'_> {
 
     fn replace_as(&self, mut table: Table, inputs: &[Input], types: Vec<(String, Type)>, key: &[String]) -> Result<(Table, Imported), RepoError> {
         let objects = self.objects();
-        let mut batches = self.open(inputs, types, Vec::new(), key)?;
+        let mut batches = self.open(inputs, types, key, if key.is_empty() { "comparing" } else { IMPORTING })?;
         let columns = batches.columns().to_vec();
         if let Some(name) = key.iter().find(|k| columns.iter().all(|(n, _)| n != *k)) {
             return Err(RepoError::refused(format!("the file has no column '{name}', which belongs to the table's key")));
@@ -291,11 +285,10 @@ impl Import<'_> {
         table = table.reorder_columns(&order)?;
         let (table, changes) = if key.is_empty() {
             let matches = self.match_by_content(&Arc::new(table.clone()), &mut *batches, &columns, &fresh)?;
-            let skipped = self.open(inputs, columns.clone(), Vec::new(), key)?;
+            let skipped = self.open(inputs, columns.clone(), key, IMPORTING)?;
             batches = skipped;
             let mut rewriter = Rewriter::new(objects, &Arc::new(table), &columns)?;
             let mut rest = &matches[..];
-            self.repo.progress().start("importing", Some(matches.len() as u64), Unit::Rows);
             while let Some(batch) = batches.next()? {
                 self.interrupted()?;
                 let n = batch.rows.num_rows();
@@ -303,7 +296,6 @@ impl Import<'_> {
                 check_labels(&columns, &batch, (matches.len() - rest.len()) as u64)?;
                 rewriter.push(&batch.rows, &batch.large, now)?;
                 rest = later;
-                self.repo.progress().advance(n as u64);
             }
             let done = rewriter.finish(true)?;
             self.repo.progress().finish();
@@ -338,15 +330,17 @@ impl Import<'_> {
         let types: Vec<Type> = shared.iter().map(|i| columns[*i].1.clone()).collect();
         let printer = RowPrinter::new(&types)?;
         let (mut old, mut new) = (Vec::with_capacity(slots.len()), Vec::new());
-        self.repo.progress().start("comparing", None, Unit::Rows);
+        self.repo.progress().start("reading the table", Some(slots.len() as u64), Unit::Rows);
         for batch in table.scan(self.objects()).columns(shared.clone()).open()? {
             self.interrupted()?;
-            old.extend(printer.print(batch?.columns())?);
+            let batch = batch?;
+            self.repo.progress().advance(batch.num_rows() as u64);
+            old.extend(printer.print(batch.columns())?);
         }
+        self.repo.progress().finish();
         while let Some(batch) = batches.next()? {
             self.interrupted()?;
             let cells: Vec<_> = shared.iter().map(|i| batch.rows.column(*i).clone()).collect();
-            self.repo.progress().advance(batch.rows.num_rows() as u64);
             new.extend(printer.print(&cells)?);
         }
         self.repo.progress().finish();
@@ -450,7 +444,7 @@ impl Spooled {
             match input {
                 Input::Path(path) => out.push(Input::Path(path.clone())),
                 Input::Stdin => {
-                    let file = files::spool_stdin(repo.progress())?;
+                    let file = files::spool_stdin(None, repo.progress())?;
                     out.push(Input::Path(file.path().to_owned()));
                     held.push(file);
                 }

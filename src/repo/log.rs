@@ -10,6 +10,7 @@ use crate::format::commit::Commit;
 use crate::format::operation::{HeadRef, Tag};
 use crate::format::snapshot::Snapshot;
 use crate::history::{Order, Selection, State, View};
+use crate::table::Table;
 
 /// Which commits to list.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +96,8 @@ impl Repo {
         let order = if options.topological || filtered { Order::Topological } else { Order::Date };
         let parents_of =
             |commit: &Commit| -> Vec<CommitId> { commit.parents.iter().copied().take(if options.first_parent { 1 } else { usize::MAX }).collect() };
+        // A range may leave out the commits that knew the table.
+        let whole = selection.exclude.is_empty();
         let mut entries = Vec::new();
         let mut hidden: HashMap<CommitId, Vec<CommitId>> = HashMap::new();
         let mut on_line: BTreeSet<CommitId> = selection.include.iter().copied().collect();
@@ -117,6 +120,9 @@ impl Repo {
             }
             entries.push(LogEntry { id, shown_parents: parents, refs: refs.get(&id).cloned().unwrap_or_default(), commit });
         }
+        if filtered && whole && entries.is_empty() && options.limit != Some(0) {
+            self.check_names(options, hidden.keys())?;
+        }
         if filtered {
             for entry in &mut entries {
                 entry.shown_parents = nearest_shown(&entry.shown_parents, &hidden);
@@ -135,6 +141,32 @@ impl Repo {
         selection.include.extend(view.state.tags()?.into_values().map(|tag| tag.commit));
         selection.include.extend(view.state.head_commit()?);
         Ok(Some(selection))
+    }
+
+    /// Fails where a table or column stands neither in the working state nor in any of these commits: a slip, not a table that was never changed.
+    fn check_names<'a>(&self, options: &LogOptions, commits: impl Iterator<Item = &'a CommitId>) -> Result<(), RepoError> {
+        let working = self.working_snapshot()?;
+        let mut snapshots = vec![working.clone()];
+        for id in commits {
+            snapshots.push(self.snapshot_of(*id)?);
+        }
+        for name in &options.tables {
+            let states: BTreeSet<TableObjectId> = snapshots.iter().filter_map(|snapshot| snapshot.tables.get(name).copied()).collect();
+            if states.is_empty() {
+                return Err(super::working::no_table(&working, name, None));
+            }
+            for column in &options.columns {
+                let mut refusal = None;
+                for id in states.iter().rev() {
+                    refusal = Table::load(self.objects(), *id)?.schema.index(column).err();
+                    if refusal.is_none() {
+                        break;
+                    }
+                }
+                refusal.map_or(Ok(()), Err)?;
+            }
+        }
+        Ok(())
     }
 
     /// True where the commit differs in one of the tables from each of its parents.

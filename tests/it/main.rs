@@ -6,9 +6,11 @@ mod scenes;
 
 mod cli;
 mod damage;
+mod demo;
 mod drawn;
 mod golden;
 mod real;
 mod replay;
 mod support;
+mod tally;
 mod walls;

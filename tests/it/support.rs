@@ -1,5 +1,6 @@
 //! What the tests share: a repository to run the binary in, real data, and a way to say that something was skipped.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -112,10 +113,10 @@ impl Sandbox {
         ran.stdout
     }
 
-    /// A run that must fail with that code, in one line of `error:` and perhaps hints, and change nothing of the repository.
+    /// A run that must fail with that code, in one line of `error:` and perhaps hints, and change no byte of the repository.
     #[track_caller]
     pub fn refused(&self, code: i32, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
-        let before = self.state();
+        let before = (self.files(), self.state());
         let args: Vec<_> = args.into_iter().map(|a| a.as_ref().to_owned()).collect();
         let ran = self.run(&args);
         let told = format!("dsv {args:?}\n{}{}", ran.stdout, ran.stderr);
@@ -123,8 +124,26 @@ impl Sandbox {
         assert!(ran.stderr.starts_with("error: "), "{told}");
         assert_eq!(ran.stderr.lines().filter(|l| !l.starts_with("hint: ")).count(), 1, "{told}");
         assert!(!ran.stderr.contains("panicked"), "{told}");
-        assert_eq!(self.state(), before, "{told}: the repository changed");
+        assert_eq!(self.files(), before.0, "{told}: the repository's files changed");
+        assert_eq!(self.state(), before.1, "{told}: the repository changed");
         ran.stderr
+    }
+
+    /// Every file of the repository, with a hash of its bytes.
+    pub fn files(&self) -> BTreeMap<PathBuf, String> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.path(".dsv")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.insert(path.clone(), blake3::hash(&std::fs::read(&path).unwrap()).to_string());
+                }
+            }
+        }
+        found
     }
 
     /// Everything that can be seen of the repository; empty without one.

@@ -1,11 +1,13 @@
 //! The progress bar, and what Ctrl-C means while long work runs.
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use super::format;
 use crate::base::Progress;
 use crate::base::progress::Unit;
 
@@ -94,15 +96,21 @@ impl Progress for Bar {
 
 fn style(total_known: bool, unit: Unit) -> ProgressStyle {
     let template = match (total_known, unit) {
-        (true, Unit::Bytes) => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-        (false, Unit::Bytes) => "{spinner} {msg} {bytes} {bytes_per_sec} {elapsed}",
-        (true, Unit::Rows) => "{msg} {wide_bar} {human_pos}/{human_len} rows {per_sec} {eta} left",
-        (false, Unit::Rows) => "{spinner} {msg} {human_pos} rows {per_sec} {elapsed}",
-        (true, Unit::Objects) => "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta} left",
-        (false, Unit::Objects) => "{spinner} {msg} {human_pos} {per_sec} {elapsed}",
+        (true, Unit::Bytes) => "{msg} {wide_bar} {size}/{total_size}, {speed}, {eta} left",
+        (false, Unit::Bytes) => "{spinner} {msg} {size}, {speed}, {elapsed}",
+        (true, Unit::Rows) => "{msg} {wide_bar} {human_pos}/{human_len} rows, {rate}, {eta} left",
+        (false, Unit::Rows) => "{spinner} {msg} {human_pos} rows, {rate}, {elapsed}",
+        (true, Unit::Objects) => "{msg} {wide_bar} {human_pos}/{human_len}, {rate}, {eta} left",
+        (false, Unit::Objects) => "{spinner} {msg} {human_pos}, {rate}, {elapsed}",
     };
     // A template that does not parse would be a slip of ours; the default bar then still tells the count.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━╌")
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━╌");
+    let whole = |rate: f64| if rate.is_finite() { rate.round() as u64 } else { 0 };
+    // In the words and units of everything else that is said.
+    let style = style.with_key("rate", move |state: &ProgressState, out: &mut dyn Write| _ = write!(out, "{}/s", format::count(whole(state.per_sec()))));
+    let style = style.with_key("speed", move |state: &ProgressState, out: &mut dyn Write| _ = write!(out, "{}/s", format::bytes(whole(state.per_sec()))));
+    let style = style.with_key("size", |state: &ProgressState, out: &mut dyn Write| _ = out.write_str(&format::bytes(state.pos())));
+    style.with_key("total_size", |state: &ProgressState, out: &mut dyn Write| _ = out.write_str(&format::bytes(state.len().unwrap_or(0))))
 }
 
 #[cfg(test)]

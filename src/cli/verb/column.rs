@@ -7,6 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::sql;
 use crate::format::Type;
+use crate::table::TableError;
 use crate::table::edit::Fill;
 
 /// Add, drop, rename and retype the columns of a table
@@ -76,8 +77,8 @@ impl Add {
             (None, Some(sql)) => Fill::Values(sql::values(&repo, &self.table, &self.column, sql, &ty)?),
             (None, None) => Fill::Constant(new_null_array(&ty.storage(), 1)),
         };
-        let command = format!("column add {} {} {ty}", self.table, self.column);
-        repo.edit_table(&self.table, &command, |table| Ok::<_, CliError>(table.add_column(repo.objects(), &self.column, ty.clone(), fill)?))?;
+        let command = args::command(["column", "add", &self.table, &self.column, &ty.to_string()]);
+        repo.edit_table(&self.table, &command, |table| table.add_column(repo.objects(), &self.column, ty.clone(), fill).map_err(taken))?;
         context.ui.note(format!("Added column {} {ty} to table {}", self.column, self.table));
         Ok(())
     }
@@ -103,7 +104,7 @@ struct Drop {
 
 impl Drop {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.repo()?.drop_column(&self.table, &self.column, &format!("column drop {} {}", self.table, self.column))?;
+        context.repo()?.drop_column(&self.table, &self.column, &args::command(["column", "drop", &self.table, &self.column]))?;
         context.ui.note(format!("Dropped column {} of table {}; 'dsv undo' brings it back", self.column, self.table));
         Ok(())
     }
@@ -132,7 +133,8 @@ struct Rename {
 
 impl Rename {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.repo()?.rename_column(&self.table, &self.column, &self.new, &format!("column rename {} {} {}", self.table, self.column, self.new))?;
+        let command = args::command(["column", "rename", &self.table, &self.column, &self.new]);
+        context.repo()?.edit_table(&self.table, &command, |table| table.rename_column(&self.column, &self.new).map_err(taken))?;
         context.ui.note(format!("Renamed column {} of table {} to {}", self.column, self.table, self.new));
         Ok(())
     }
@@ -169,7 +171,7 @@ impl Retype {
     fn run(self, context: &Context) -> Result<(), CliError> {
         let ty = column_type(&self.r#type)?;
         let repo = context.working_repo()?;
-        let command = format!("column retype {} {} {ty}", self.table, self.column);
+        let command = args::command(["column", "retype", &self.table, &self.column, &ty.to_string()]);
         match &self.r#as {
             None => repo.retype_column(&self.table, &self.column, ty.clone(), &command)?,
             Some(sql) => {
@@ -179,6 +181,14 @@ impl Retype {
         }
         context.ui.note(format!("Column {} of table {} is {ty} now", self.column, self.table));
         Ok(())
+    }
+}
+
+/// A new name that another column has.
+fn taken(error: TableError) -> CliError {
+    match error {
+        TableError::DuplicateColumn(name) => CliError::usage(format!("the table has a column '{name}' already")),
+        other => other.into(),
     }
 }
 

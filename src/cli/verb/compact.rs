@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
+use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::format;
@@ -34,7 +35,8 @@ pub struct Compact {
 impl Compact {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let repo = context.working_repo()?;
-        let command = format!("compact{} {}", if self.purge { " --purge" } else { "" }, self.tables.join(" "));
+        let option = if self.purge { Some("--purge") } else { None };
+        let command = args::command(["compact"].into_iter().chain(option).chain(self.tables.iter().map(String::as_str)));
         let mut out = context.ui.out();
         for (table, done) in repo.compact(&self.tables, self.purge, command.trim_end())? {
             if context.ui.json {

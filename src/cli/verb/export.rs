@@ -13,7 +13,7 @@ use crate::repo::files::WriteOptions;
 /// Write a table to a file
 ///
 /// The format follows the name: .csv, .tsv, .jsonl, .json, .parquet, .arrow, .npy, .tar (WebDataset), each also .gz or .zst; a name that ends with / is a
-/// folder, and images become files in it beside a table of the rest. - writes to stdout. The file appears whole or not at all.
+/// folder, and images become files in it, other columns a rows.jsonl beside them that `dsv import --media` reads. - writes to stdout. The file appears whole or not at all.
 ///
 /// Examples:
 ///

@@ -14,8 +14,8 @@ use crate::repo::{ImportMode, ImportOptions, Imported};
 
 /// Read files into a table
 ///
-/// FILE is CSV, TSV, JSON lines, a JSON array, Parquet, Arrow IPC, NumPy .npy, a folder of images, or a WebDataset .tar; plain, .gz or .zst. It may be a
-/// glob (quote it), several files, or - for stdin. The rows go into the working state of the branch; `dsv commit` records them.
+/// FILE is CSV, TSV, JSON lines, a JSON array, Parquet, Arrow IPC, NumPy .npy, a folder of images, an image, or a WebDataset .tar; plain, .gz or .zst. It may
+/// be a glob (quote it), several files, or - for stdin. The rows go into the working state of the branch; `dsv commit` records them.
 ///
 /// Without a mode the table is created, and a table that exists is refused. The types of text formats are found by looking at the whole file, and never
 /// in a way that changes a value: a column with leading zeros, plus signs, too many digits or mixed kinds stays text. --types and --schema say them instead.
@@ -35,7 +35,8 @@ use crate::repo::{ImportMode, ImportOptions, Imported};
 ///   dsv import birds birds.csv --replace                     the file was edited by hand: take it over
 ///   dsv import frames captions.jsonl --media path            `path` becomes the pictures' bytes
 ///   dsv import frames captions.csv --media path --on-error skip
-///   dsv import faces photos/                                 a path and a media column
+///   dsv import faces photos/                                 a folder: columns path and image
+///   dsv import faces 'photos/**/*.jpg'                       the same of some of its images
 ///   dsv import quakes quakes.geojson --records features
 ///   dsv import zips zips.csv --types zip=text,price='decimal(10,2)'
 ///   curl -s https://example.org/x.csv | dsv import x - --format csv
@@ -75,7 +76,7 @@ pub struct Import {
     /// The character between the fields of a CSV file
     #[arg(long, value_name = "CHAR", help_heading = "Reading")]
     delimiter: Option<String>,
-    /// The first line of a CSV file holds values, not names; columns are called column1, column2, ...
+    /// The first line of a CSV file holds values, not names; columns are called column_1, column_2, ...
     #[arg(long, help_heading = "Reading")]
     no_header: bool,
     /// Text that means null in a CSV file, besides the empty field; may be repeated
@@ -98,18 +99,20 @@ impl Import {
 
     /// What the operation log says.
     fn command(&self) -> String {
-        let mut words = vec!["import".to_owned(), self.table.clone()];
-        words.extend(self.files.iter().cloned());
-        if self.append {
-            words.push("--append".to_owned());
+        let mut words = vec!["import", &self.table];
+        words.extend(self.files.iter().map(String::as_str));
+        for (said, word) in [(self.append, "--append"), (self.replace, "--replace")] {
+            if said {
+                words.push(word);
+            }
         }
-        if self.replace {
-            words.push("--replace".to_owned());
+        let (key, media) = (self.key.join(","), self.media.join(","));
+        for (option, value) in [("--key", &key), ("--media", &media)] {
+            if !value.is_empty() {
+                words.extend([option, value]);
+            }
         }
-        if !self.key.is_empty() {
-            words.push(format!("--key {}", self.key.join(",")));
-        }
-        words.join(" ")
+        args::command(words)
     }
 
     fn options(&self, context: &Context) -> Result<ImportOptions, CliError> {

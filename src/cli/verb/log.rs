@@ -74,6 +74,9 @@ impl Log {
         } else {
             Vec::new()
         };
+        if entries.is_empty() {
+            context.ui.note("No commit to show");
+        }
         for (i, entry) in entries.iter().enumerate() {
             let labels = labels(&entry.refs, paint);
             let mut text = Vec::new();

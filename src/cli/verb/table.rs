@@ -108,7 +108,7 @@ impl Create {
     fn run(self, context: &Context) -> Result<(), CliError> {
         let columns = args::types("COLUMN=TYPE", &self.columns)?;
         let key = args::names("--key", &self.key)?;
-        context.repo()?.create_table(&self.table, &columns, &key, &format!("table create {}", self.table))?;
+        context.repo()?.create_table(&self.table, &columns, &key, &args::command(["table", "create", &self.table]))?;
         context.ui.note(format!("Created table {}: {}", self.table, format::plural(columns.len() as u64, "column")));
         Ok(())
     }
@@ -131,7 +131,7 @@ struct Drop {
 
 impl Drop {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.repo()?.drop_table(&self.table, &format!("table drop {}", self.table))?;
+        context.repo()?.drop_table(&self.table, &args::command(["table", "drop", &self.table]))?;
         context.ui.note(format!("Dropped table {}; 'dsv undo' brings it back", self.table));
         Ok(())
     }
@@ -157,7 +157,7 @@ struct Rename {
 
 impl Rename {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.repo()?.rename_table(&self.table, &self.new, &format!("table rename {} {}", self.table, self.new))?;
+        context.repo()?.rename_table(&self.table, &self.new, &args::command(["table", "rename", &self.table, &self.new]))?;
         context.ui.note(format!("Renamed table {} to {}", self.table, self.new));
         Ok(())
     }

@@ -10,14 +10,19 @@ type Message = (Result<Option<Batch>, FileError>, Vec<Skipped>);
 
 pub(super) struct Ahead {
     columns: Vec<(String, Type)>,
+    /// What is to be read, until the first batch is asked for: what a caller does before that comes before it, also in what progress tells.
+    idle: Option<Box<dyn Batches>>,
     messages: Option<Receiver<Message>>,
     thread: Option<JoinHandle<()>>,
     skipped: Vec<Skipped>,
 }
 
 impl Ahead {
-    pub fn new(mut inner: impl Batches + 'static) -> Ahead {
-        let columns = inner.columns().to_vec();
+    pub fn new(inner: impl Batches + 'static) -> Ahead {
+        Ahead { columns: inner.columns().to_vec(), idle: Some(Box::new(inner)), messages: None, thread: None, skipped: vec![] }
+    }
+
+    fn begin(&mut self, mut inner: Box<dyn Batches>) -> Result<(), FileError> {
         // One batch waits while one is read and one is used.
         let (sender, messages) = sync_channel::<Message>(1);
         let run = move || {
@@ -33,12 +38,9 @@ impl Ahead {
             }
         };
         let thread = std::thread::Builder::new().name("dsv-read-ahead".to_owned()).spawn(run);
-        let (messages, thread) = match thread {
-            Ok(thread) => (Some(messages), Some(thread)),
-            // The closure is lost with the thread that could not be made; what is told is that there are no more.
-            Err(_) => (None, None),
-        };
-        Ahead { columns, messages, thread, skipped: vec![] }
+        self.thread = Some(thread.map_err(|e| FileError::usage(format!("the system gives no thread to read with: {e}")))?);
+        self.messages = Some(messages);
+        Ok(())
     }
 }
 
@@ -48,9 +50,10 @@ impl Batches for Ahead {
     }
 
     fn next(&mut self) -> Result<Option<Batch>, FileError> {
-        let Some(messages) = &self.messages else {
-            return if self.thread.is_some() { Ok(None) } else { Err(FileError::usage("the system gives no thread to read with")) };
-        };
+        if let Some(inner) = self.idle.take() {
+            self.begin(inner)?;
+        }
+        let Some(messages) = &self.messages else { return Ok(None) };
         match messages.recv() {
             Ok((next, skipped)) => {
                 self.skipped.extend(skipped);

@@ -18,7 +18,8 @@ use super::media::{self, Check, MediaKind};
 use super::reading::Files;
 use super::source::Source;
 use super::{Batch, Batches, LargeCell, OnError, ReadOptions, Skipped};
-use crate::base::{NoProgress, Progress};
+use crate::base::Progress;
+use crate::base::progress::{Muted, Unit};
 use crate::format::Type;
 
 /// A longer file is judged by its start: it would not fit in memory.
@@ -85,6 +86,10 @@ pub(super) struct Attached {
     skipped: Vec<Skipped>,
     /// Rows left out so far, by file.
     left_out: HashMap<usize, u64>,
+    progress: Arc<dyn Progress>,
+    /// Rows of the sources, once they were counted.
+    rows: Option<u64>,
+    started: bool,
 }
 
 impl Attached {
@@ -111,7 +116,8 @@ impl Attached {
                 *ty = Type::TEXT;
             }
         }
-        let inner = Files::open(sources, &inner_options, progress)?;
+        // The sources are small beside the files that they name: rows are what takes time.
+        let inner = Files::open(sources, &inner_options, progress)?.muted();
         let folders: Vec<_> = inner.sources().map(|s| (s.name.clone(), s.folder.clone())).collect();
         let mut attached = Attached {
             columns: inner.columns().to_vec(),
@@ -122,6 +128,9 @@ impl Attached {
             waiting: None,
             skipped: vec![],
             left_out: HashMap::new(),
+            progress: progress.clone(),
+            rows: None,
+            started: false,
             inner,
         };
         for name in &options.media {
@@ -133,8 +142,11 @@ impl Attached {
         }
         if attached.media.iter().any(|column| column.ty == Type::TEXT) {
             let sources = attached.inner.sources().cloned().collect();
-            let quiet: Arc<dyn Progress> = Arc::new(Quiet(progress.clone()));
-            attached.sniff(Files::open(sources, &inner_options, &quiet)?)?;
+            let muted: Arc<dyn Progress> = Arc::new(Muted(progress.clone()));
+            progress.start("looking at the files", None, Unit::Objects);
+            let outcome = Files::open(sources, &inner_options, &muted).and_then(|rows| attached.sniff(rows));
+            progress.finish();
+            outcome?;
         }
         for column in &attached.media {
             if let Some((_, ty)) = attached.columns.get_mut(column.at) {
@@ -153,7 +165,9 @@ impl Attached {
     /// The type of a column is that of all its files, or binary if they are of several kinds.
     fn sniff(&mut self, mut rows: Files) -> Result<(), FileError> {
         let mut kinds: Vec<Option<Type>> = self.media.iter().map(|_| None).collect();
+        let mut count = 0;
         while let Some(batch) = rows.next()? {
+            count += batch.rows.num_rows() as u64;
             for (column, kind) in self.media.iter().zip(&mut kinds) {
                 if column.ty != Type::TEXT || *kind == Some(Type::BINARY) {
                     continue;
@@ -161,6 +175,10 @@ impl Attached {
                 let Some(paths) = batch.rows.columns().get(column.at).and_then(|c| c.as_string_opt::<i32>()) else { continue };
                 for (row, path) in paths.iter().enumerate() {
                     let Some(path) = path.filter(|p| !p.is_empty()) else { continue };
+                    self.progress.advance(1);
+                    if self.progress.interrupted() {
+                        return Err(FileError::Interrupted);
+                    }
                     let mut start = Vec::new();
                     let found = File::open(self.find(batch.file, path)).and_then(|f| f.take(1 << 16).read_to_end(&mut start));
                     let media = match found {
@@ -181,6 +199,7 @@ impl Attached {
                 }
             }
         }
+        self.rows = Some(count);
         for (column, kind) in self.media.iter_mut().zip(kinds) {
             if column.ty == Type::TEXT {
                 column.ty = kind.unwrap_or(Type::BINARY);
@@ -249,6 +268,7 @@ impl Attached {
                 out_row += 1;
             }
             row += 1;
+            self.progress.advance(1);
         }
         self.skipped.extend(told);
         let left_before = self.left_out.get(&batch.file).copied().unwrap_or(0);
@@ -285,7 +305,14 @@ impl Batches for Attached {
     }
 
     fn next(&mut self) -> Result<Option<Batch>, FileError> {
+        if !self.started {
+            self.started = true;
+            self.progress.start(self.options.stage, self.rows, Unit::Rows);
+        }
         loop {
+            if self.progress.interrupted() {
+                return Err(FileError::Interrupted);
+            }
             let (batch, start) = match self.waiting.take() {
                 Some(waiting) => waiting,
                 None => match self.inner.next()? {
@@ -301,19 +328,5 @@ impl Batches for Attached {
 
     fn skipped(&self) -> &[Skipped] {
         &self.skipped
-    }
-}
-
-/// Shows nothing, but can be interrupted.
-struct Quiet(Arc<dyn Progress>);
-
-impl Progress for Quiet {
-    fn start(&self, _: &str, _: Option<u64>, _: crate::base::progress::Unit) {}
-    fn advance(&self, amount: u64) {
-        NoProgress.advance(amount);
-    }
-    fn finish(&self) {}
-    fn interrupted(&self) -> bool {
-        self.0.interrupted()
     }
 }

@@ -1,4 +1,5 @@
-//! A folder of images: its files whose names say so, in the folders below it too, in sorted order; hidden ones are passed over.
+//! A folder of images: its files whose names say so, in the folders below it too, in sorted order; hidden ones are passed over. Or images that were named
+//! one by one, in that order.
 //!
 //! Columns: `path`, relative to the folder with `/` between its parts, and `image`.
 
@@ -22,18 +23,28 @@ pub(super) struct Images {
     source: Arc<Source>,
     /// Relative names and places.
     files: Vec<(String, PathBuf)>,
+    length: u64,
 }
 
 impl Images {
     pub fn open(source: Arc<Source>) -> Result<Images, FileError> {
-        let mut files = Vec::new();
-        walk(&source.path, "", 0, &mut files)?;
+        let mut files = source.images.clone();
+        if files.is_empty() {
+            walk(&source.path, "", 0, &mut files)?;
+            files.sort();
+        }
         if files.is_empty() {
             return Err(source.bad(Place::File, "the folder has no images").with_hint("to import files of another format, name them: FOLDER/*"));
         }
-        files.sort();
-        Ok(Images { source, files })
+        // Only for what progress tells: a file that cannot be looked at is told when it is read.
+        let length = files.iter().filter_map(|(_, path)| std::fs::metadata(path).ok()).map(|file| file.len()).sum();
+        Ok(Images { source, files, length })
     }
+}
+
+/// True for names that images have.
+pub(super) fn is_image(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(is_image_name)
 }
 
 fn walk(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, PathBuf)>) -> Result<(), FileError> {
@@ -66,6 +77,10 @@ fn is_image_name(name: &str) -> bool {
 }
 
 impl Reader for Images {
+    fn length(&self) -> Option<u64> {
+        Some(self.length)
+    }
+
     fn find(&self, _: &ReadOptions, _: &dyn Fn(&str) -> bool, _: &Arc<dyn Progress>) -> Result<Found, FileError> {
         let columns = vec![("path".to_owned(), Guess::Fixed(Type::TEXT)), ("image".to_owned(), Guess::Fixed(Type::Image))];
         Ok(Found { columns, open: false })

@@ -69,7 +69,7 @@ pub enum FileFormat {
     Arrow,
     /// NumPy's array file.
     Npy,
-    /// A folder of images.
+    /// A folder of images, or some images by name.
     Images,
     /// A tar of samples: files of one name and several extensions.
     WebDataset,
@@ -104,6 +104,15 @@ pub enum Input {
     Path(PathBuf),
     /// Standard input.
     Stdin,
+}
+
+impl Input {
+    fn path(&self) -> Option<&std::path::Path> {
+        match self {
+            Input::Path(path) => Some(path),
+            Input::Stdin => None,
+        }
+    }
 }
 
 /// What to do about a media file that is missing or broken.
@@ -153,6 +162,8 @@ pub struct ReadOptions {
     pub large_bytes: u64,
     /// Where temporary files go; otherwise the system's folder.
     pub spool_folder: Option<PathBuf>,
+    /// What the reading of rows is called as a stage of progress. It begins with the first batch asked for, and is the caller's to finish.
+    pub stage: &'static str,
 }
 
 impl Default for ReadOptions {
@@ -174,6 +185,7 @@ impl Default for ReadOptions {
             batch_bytes: 32 << 20,
             large_bytes: LARGE_BYTES,
             spool_folder: None,
+            stage: "reading",
         }
     }
 }
@@ -217,7 +229,7 @@ pub trait Batches: Send {
 /// Opens files as one table: columns are matched by name and their types unified. Where a format has no types of its own, everything
 /// is read twice: once to find types that hold every value exactly, once to read. Memory stays bounded.
 pub fn open(inputs: &[Input], options: &ReadOptions, progress: &Arc<dyn Progress>) -> Result<Box<dyn Batches>, FileError> {
-    let sources: Vec<_> = inputs.iter().map(|input| source::Source::find(input, options).map(Arc::new)).collect::<Result<_, _>>()?;
+    let sources = source::find(inputs, options, progress)?;
     if sources.is_empty() {
         return Err(FileError::usage("no file is given"));
     }

@@ -17,7 +17,7 @@ use super::unify::unify;
 use super::{Batch, Batches, FileFormat, LargeCell, ReadOptions, Skipped};
 use crate::base::Progress;
 use crate::base::name::nearest;
-use crate::base::progress::Unit;
+use crate::base::progress::{Muted, Unit};
 use crate::format::Type;
 
 /// What one file says about the type of a column.
@@ -75,6 +75,10 @@ pub(super) trait Parts: Send {
 
 /// One file of some format.
 pub(super) trait Reader: Send + Sync {
+    /// The bytes that reading goes through, where these are not those of the source itself.
+    fn length(&self) -> Option<u64> {
+        None
+    }
     /// The columns. May read the whole file; the type of a column for which `skip` is true is of no interest.
     fn find(&self, options: &ReadOptions, skip: &dyn Fn(&str) -> bool, progress: &Arc<dyn Progress>) -> Result<Found, FileError>;
     /// The rows from the start. `columns` are among those found, or, where more may be, null.
@@ -222,22 +226,26 @@ impl Files {
             let reader = reader(source.clone(), options)?;
             readers.push((source, reader));
         }
-        let total = readers.iter().map(|(source, _)| source.length).sum();
+        let total = length(&readers);
         let said = |name: &str| match &options.schema {
             Some(schema) => schema.iter().any(|(n, _)| n == name),
             // A column of paths is text until the files are read.
             None => options.types.iter().chain(&options.hints).any(|(n, _)| n == name),
         };
         let mut columns = Columns { order: vec![], guesses: HashMap::new(), from: HashMap::new(), open: false };
-        progress.start("inferring types", Some(total), Unit::Bytes);
+        // Formats that have types of their own are not read for them: there is nothing to show.
+        let inferred = |format| matches!(format, FileFormat::Csv | FileFormat::Tsv | FileFormat::Json | FileFormat::JsonLines | FileFormat::WebDataset);
+        let shown: Arc<dyn Progress> =
+            if readers.iter().any(|(source, _)| inferred(source.format)) { progress.clone() } else { Arc::new(Muted(progress.clone())) };
+        shown.start("inferring types", Some(total), Unit::Bytes);
         let mut outcome = Ok(());
         for (i, (source, reader)) in readers.iter().enumerate() {
-            outcome = reader.find(options, &said, progress).and_then(|found| columns.add(source, found, i == 0, &said));
+            outcome = reader.find(options, &said, &shown).and_then(|found| columns.add(source, found, i == 0, &said));
             if outcome.is_err() {
                 break;
             }
         }
-        progress.finish();
+        shown.finish();
         outcome?;
         let columns = columns.resolve(options)?;
         if columns.is_empty() {
@@ -261,6 +269,16 @@ impl Files {
     pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
         self.sources.iter().map(|(source, _)| source)
     }
+
+    /// Reads without a stage of its own.
+    pub fn muted(mut self) -> Files {
+        self.progress = Arc::new(Muted(self.progress));
+        self
+    }
+}
+
+fn length(readers: &[(Arc<Source>, Box<dyn Reader>)]) -> u64 {
+    readers.iter().map(|(source, reader)| reader.length().unwrap_or(source.length)).sum()
 }
 
 impl Batches for Files {
@@ -271,17 +289,14 @@ impl Batches for Files {
     fn next(&mut self) -> Result<Option<Batch>, FileError> {
         if !self.started {
             self.started = true;
-            self.progress.start("reading", Some(self.sources.iter().map(|(source, _)| source.length).sum()), Unit::Bytes);
+            self.progress.start(self.options.stage, Some(length(&self.sources)), Unit::Bytes);
         }
         loop {
             if self.progress.interrupted() {
                 return Err(FileError::Interrupted);
             }
             let Some((at, parts, row)) = &mut self.current else {
-                let Some((_, reader)) = self.sources.get(self.next) else {
-                    self.progress.finish();
-                    return Ok(None);
-                };
+                let Some((_, reader)) = self.sources.get(self.next) else { return Ok(None) };
                 self.current = Some((self.next, reader.parts(&self.columns, &self.options, &self.progress)?, 0));
                 self.next += 1;
                 continue;

@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::error::{FileError, Place};
 use super::temp::TempFile;
 use super::{FileFormat, Input, ReadOptions};
 use crate::base::Progress;
+use crate::base::name::nearest;
+use crate::base::progress::Unit;
 
 /// How the bytes of a file are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +113,9 @@ fn json_layout(start: &[u8]) -> FileFormat {
 pub fn inputs(names: &[String]) -> Result<Vec<Input>, FileError> {
     let mut found = Vec::new();
     for name in names {
+        if name.is_empty() {
+            return Err(FileError::usage("a file's name is empty"));
+        }
         if name == "-" {
             if found.contains(&Input::Stdin) {
                 return Err(FileError::usage("standard input can be read once"));
@@ -146,39 +153,79 @@ pub(super) struct Source {
     pub compression: Compression,
     /// Bytes as stored; 0 for a folder.
     pub length: u64,
+    /// The images that were named one by one, with their names relative to `folder`; none for a folder as a whole.
+    pub images: Vec<(String, PathBuf)>,
     spool_folder: PathBuf,
     /// Keeps the copy of standard input.
     _spooled: Option<TempFile>,
     unpacked: OnceLock<TempFile>,
 }
 
+/// Finds what the inputs are. Images named one by one, as a glob finds them, are one source, in the place of the first.
+pub(super) fn find(inputs: &[Input], options: &ReadOptions, progress: &Arc<dyn Progress>) -> Result<Vec<Arc<Source>>, FileError> {
+    let image = |input: &Input| match input {
+        Input::Path(path) => path.is_file() && options.format.map_or_else(|| super::images::is_image(path), |format| format == FileFormat::Images),
+        Input::Stdin => false,
+    };
+    let mut images: Vec<&Path> = inputs.iter().filter(|input| image(input)).filter_map(Input::path).collect();
+    let mut sources = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        if !image(input) {
+            sources.push(Arc::new(Source::find(input, options, progress)?));
+        } else if !images.is_empty() {
+            sources.push(Arc::new(Source::of_images(&std::mem::take(&mut images), options)?));
+        }
+    }
+    Ok(sources)
+}
+
 impl Source {
-    pub fn find(input: &Input, options: &ReadOptions) -> Result<Source, FileError> {
-        let spool_folder = options.spool_folder.clone().unwrap_or_else(std::env::temp_dir);
-        let (name, path, folder, spooled) = match input {
-            Input::Path(path) => {
-                let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-                (path.display().to_string(), path.clone(), folder, None)
-            }
-            Input::Stdin => {
-                let name = "standard input";
-                let (temp, mut file) = TempFile::create(&spool_folder, "dsv-stdin-").map_err(|e| FileError::io(spool_folder.display(), e))?;
-                io::copy(&mut io::stdin().lock(), &mut file).map_err(|e| FileError::io(name, e))?;
-                (name.to_owned(), temp.path().to_path_buf(), PathBuf::new(), Some(temp))
-            }
-        };
-        let metadata = std::fs::metadata(&path).map_err(|e| FileError::io(&name, e))?;
-        let mut source = Source {
+    fn new(name: String, path: PathBuf, folder: PathBuf, options: &ReadOptions) -> Source {
+        Source {
             name,
             path,
             folder,
             format: FileFormat::Images,
             compression: Compression::Plain,
             length: 0,
-            spool_folder,
-            _spooled: spooled,
+            images: vec![],
+            spool_folder: options.spool_folder.clone().unwrap_or_else(std::env::temp_dir),
+            _spooled: None,
             unpacked: OnceLock::new(),
+        }
+    }
+
+    /// Images by name: a folder of images of which these are taken, the deepest that holds them all.
+    fn of_images(paths: &[&Path], options: &ReadOptions) -> Result<Source, FileError> {
+        let parent = |path: &Path| path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut folder = paths.first().map(|path| parent(path)).unwrap_or_default();
+        for path in paths {
+            while !path.starts_with(&folder) && folder.pop() {}
+        }
+        let mut images = Vec::with_capacity(paths.len());
+        for path in paths {
+            let relative = path.strip_prefix(&folder).unwrap_or(path);
+            let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
+            let name = parts.ok_or_else(|| FileError::bad(path.display(), Place::File, "its name is not UTF-8, which a path column holds"))?.join("/");
+            images.push((name, path.to_path_buf()));
+        }
+        let shown = if folder.as_os_str().is_empty() { "the images".to_owned() } else { folder.display().to_string() };
+        Ok(Source { images, ..Source::new(shown, folder.clone(), folder, options) })
+    }
+
+    fn find(input: &Input, options: &ReadOptions, progress: &Arc<dyn Progress>) -> Result<Source, FileError> {
+        let mut source = match input {
+            Input::Path(path) => {
+                let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+                Source::new(path.display().to_string(), path.clone(), folder, options)
+            }
+            Input::Stdin => {
+                let temp = spool_stdin(options.spool_folder.as_deref(), progress)?;
+                let path = temp.path().to_path_buf();
+                Source { _spooled: Some(temp), ..Source::new(STDIN.to_owned(), path, PathBuf::new(), options) }
+            }
         };
+        let metadata = std::fs::metadata(&source.path).map_err(|e| missing(&source.path, e))?;
         if metadata.is_dir() {
             if options.format.is_some_and(|f| f != FileFormat::Images) {
                 return Err(FileError::usage(format!("{} is a folder", source.name)).with_hint(format!("name its files: {}/*", source.name)));
@@ -215,6 +262,10 @@ impl Source {
             (None, Some(format)) => format,
             (None, None) => {
                 if start.contains(&0) && !start.starts_with(&[0xff, 0xfe]) && !start.starts_with(&[0xfe, 0xff]) {
+                    if super::media::sniff(&start).is_some() {
+                        return Err(FileError::bad(&self.name, Place::File, "is a media file, not a table")
+                            .with_hint("write its path into a column of a CSV file, and import that with --media COLUMN"));
+                    }
                     return Err(FileError::bad(&self.name, Place::File, "neither its name nor its content tells its format")
                         .with_hint("say it: --format csv, tsv, jsonl, json, parquet, arrow, npy, images or webdataset"));
                 }
@@ -282,13 +333,66 @@ impl Source {
     }
 }
 
-/// All of standard input, in a temporary file, so that it can be read more than once.
-pub fn spool_stdin(progress: &Arc<dyn Progress>) -> Result<TempFile, FileError> {
-    let folder = std::env::temp_dir();
+const STDIN: &str = "standard input";
+
+/// All of standard input, in a temporary file of `folder` or of the system's, so that it can be read more than once.
+pub fn spool_stdin(folder: Option<&Path>, progress: &Arc<dyn Progress>) -> Result<TempFile, FileError> {
+    let folder = folder.map_or_else(std::env::temp_dir, Path::to_path_buf);
     let (temp, mut file) = TempFile::create(&folder, "dsv-stdin-").map_err(|e| FileError::io(folder.display(), e))?;
-    let mut stdin = Counted { inner: io::stdin().lock(), progress: progress.clone() };
-    io::copy(&mut stdin, &mut file).map_err(|e| FileError::io("stdin", e))?;
+    // Read on a thread of its own: a pipe, or a person, may keep silent for long, and the work must stop when it is told to.
+    let (sender, parts) = sync_channel::<io::Result<Vec<u8>>>(4);
+    let read = move || {
+        let mut stdin = io::stdin().lock();
+        loop {
+            let mut part = vec![0; 1 << 16];
+            let part = match stdin.read(&mut part) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(0) => return,
+                Ok(n) => {
+                    part.truncate(n);
+                    Ok(part)
+                }
+                Err(e) => Err(e),
+            };
+            if sender.send(part).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("dsv-stdin".to_owned()).spawn(read).map_err(|e| FileError::io(STDIN, e))?;
+    progress.start("reading standard input", None, Unit::Bytes);
+    loop {
+        let part = parts.recv_timeout(Duration::from_millis(100));
+        if progress.interrupted() {
+            return Err(FileError::Interrupted);
+        }
+        match part {
+            Ok(part) => {
+                let part = part.map_err(|e| FileError::io(STDIN, e))?;
+                file.write_all(&part).map_err(|e| FileError::io(temp.path().display(), e))?;
+                progress.advance(part.len() as u64);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    progress.finish();
     Ok(temp)
+}
+
+/// A file that cannot be looked at; where it is not there, with the names beside it that come near.
+fn missing(path: &Path, error: io::Error) -> FileError {
+    if error.kind() != io::ErrorKind::NotFound {
+        return FileError::io(path.display(), error);
+    }
+    let missing = FileError::bad(path.display(), Place::File, "there is no such file");
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names: Vec<String> = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let wanted = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match nearest(&wanted, names.iter().map(String::as_str)).as_slice() {
+        [] => missing,
+        near => missing.with_hint(format!("did you mean '{}'?", near.join("' or '"))),
+    }
 }
 
 /// Reports the bytes that pass.

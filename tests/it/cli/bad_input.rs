@@ -184,12 +184,9 @@ fn mounted(s: &Sandbox, size: &str) -> Option<Mounted> {
     let done = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&at).output();
     match done {
         Ok(done) if done.status.success() => Some(Mounted(at)),
-        Ok(done) => {
-            skip("tmpfs", &format!("no right to mount: {}", String::from_utf8_lossy(&done.stderr).trim()));
-            None
-        }
-        Err(e) => {
-            skip("tmpfs", &format!("mount: {e}"));
+        // One reason for all tests that lack it: the system's words name this test's own folder.
+        _ => {
+            skip("tmpfs", "no right to mount a file system");
             None
         }
     }
@@ -220,12 +217,17 @@ fn a_full_disk() {
         x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         noise.push_str(&format!("{:x}\n", x >> 3));
     }
-    s.file("noise.csv", noise);
-    let ran = s.run(["-C", dir, "import", "noise", s.path("noise.csv").to_str().unwrap()]);
-    assert_eq!(ran.code, 3, "{}", ran.stderr);
-    says(&ran.stderr, &["error: ", "no space left", "hint: "]);
-    assert_eq!(ran.stderr.lines().filter(|l| !l.starts_with("hint: ")).count(), 1, "{}", ran.stderr);
-    assert_eq!(s.ok(["-C", dir, "operations", "--json"]), before);
+    s.file("noise.csv", &noise);
+    // Several columns are written at once: whichever meets the end of the disk first, the cause is told.
+    let wide: String = noise.lines().skip(1).map(|x| format!("{x},{x}a,{x}b,{x}c\n")).take(100_000).collect();
+    s.file("wide.csv", format!("a,b,c,d\n{wide}"));
+    for file in ["noise.csv", "wide.csv"] {
+        let ran = s.run(["-C", dir, "import", "noise", s.path(file).to_str().unwrap()]);
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        says(&ran.stderr, &["error: ", "no space left", "hint: "]);
+        assert_eq!(ran.stderr.lines().filter(|l| !l.starts_with("hint: ")).count(), 1, "{}", ran.stderr);
+        assert_eq!(s.ok(["-C", dir, "operations", "--json"]), before);
+    }
     // What the failed import left must not stand in the way of the next one.
     s.ok(["-C", dir, "import", "again", s.path("small.csv").to_str().unwrap()]);
     assert!(s.ok(["-C", dir, "verify", "--json"]).ends_with("\"faults\":0}\n"));

@@ -109,6 +109,32 @@ fn restore_and_reset() {
 }
 
 #[test]
+fn a_log_of_what_never_was() {
+    let s = Sandbox::birds();
+    for (path, near) in [(&["brids"][..], "'birds'"), (&["birds", "lable"], "'label'")] {
+        let told = s.refused(2, ["log", "--"].iter().chain(path));
+        assert!(told.contains(near), "{told}");
+    }
+    // What is gone, or not committed yet, is no slip.
+    s.ok(["column", "drop", "birds", "code"]);
+    s.ok(["column", "add", "birds", "fresh", "text"]);
+    assert_eq!(s.run(["log", "--", "birds", "fresh"]).code, 0);
+    s.ok(["commit", "-m", "no code"]);
+    s.ok(["commit", "--allow-empty", "-m", "nothing"]);
+    assert_eq!(s.ok(["log", "--oneline", "--", "birds", "code"]).lines().count(), 2);
+    assert_eq!(s.ok(["log", "--oneline", "HEAD~1..HEAD", "--", "birds", "code"]), "");
+}
+
+#[test]
+fn operations_are_listed_as_they_were_typed() {
+    let s = Sandbox::birds();
+    s.ok(["column", "rename", "birds", "code", "the code"]);
+    s.ok(["import", "my birds", "birds.csv", "--key", "id"]);
+    let told = s.ok(["operations"]);
+    assert!(told.contains("column rename birds code 'the code' (") && told.contains("import 'my birds' birds.csv --key id ("), "{told}");
+}
+
+#[test]
 fn amend_and_author() {
     let s = Sandbox::birds();
     s.ok(["commit", "--amend", "-m", "a better message", "-m", "With a body.", "--author", "Grace Hopper <grace@example.org>"]);

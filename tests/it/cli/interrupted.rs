@@ -36,6 +36,25 @@ fn ctrl_c_stops_an_import_and_changes_nothing() {
     s.ok(["verify"]);
 }
 
+#[test]
+fn ctrl_c_stops_what_waits_or_computes() {
+    let s = Sandbox::birds();
+    let before = (s.files(), s.state());
+    // The first waits for input that never comes; the second has years of work before it.
+    let crosses: Vec<String> = (0..24).map(|i| format!("birds b{i}")).collect();
+    let endless = format!("select count(*) from {} where b0.id + b1.id < b2.id", crosses.join(", "));
+    for args in [&["import", "t", "-", "--format", "csv"][..], &["query", &endless]] {
+        let mut child = s.command(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take();
+        std::thread::sleep(Duration::from_millis(700));
+        signal(&child, "INT");
+        let done = child.wait_with_output().unwrap();
+        drop(stdin);
+        assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(130), "error: interrupted: nothing was changed\n"), "{args:?}");
+        assert_eq!((s.files(), s.state()), before);
+    }
+}
+
 /// Runs verbs over and over, killing each after a random moment; after each kill nothing committed is lost and everything verifies.
 fn kills(times: u32) {
     let s = Sandbox::birds();

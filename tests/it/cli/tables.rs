@@ -53,7 +53,9 @@ fn columns_are_shaped() {
     assert_eq!(s.read("out.csv"), expected);
     s.refused(3, ["column", "retype", "birds", "name", "int32"]);
     s.refused(3, ["column", "retype", "birds", "class", "enum(small)"]);
-    s.refused(2, ["column", "add", "birds", "legs", "int8"]);
+    let told = s.refused(2, ["column", "add", "birds", "legs", "int8"]);
+    assert_eq!(told, "error: the table has a column 'legs' already\n");
+    assert_eq!(s.refused(2, ["column", "rename", "birds", "heavy", "legs"]), told);
     s.refused(2, ["column", "add", "birds", "x", "int8", "--default", "300"]);
     s.refused(2, ["column", "drop", "birds", "id"]);
     s.refused(2, ["column", "add", "birds", "x", "integer32"]);
@@ -99,6 +101,47 @@ fn pictures_go_in_and_come_out() {
     for (file, scene) in files.iter().zip(&drawn) {
         assert_eq!(std::fs::read(file).unwrap(), scene.encode(), "{}", file.display());
     }
+}
+
+#[test]
+fn images_by_name() {
+    let s = Sandbox::repo();
+    let drawn = scenes::write(&s.path("scenes"), 2, 6).unwrap();
+    let paths = |s: &Sandbox, table: &str| s.ok(["query", &format!("select path from {table}"), "--format", "csv"]);
+    s.ok(["import", "folder", "scenes/"]);
+    assert_eq!(paths(&s, "folder").lines().nth(1), Some("pictures/00000.jpg"));
+    s.ok(["import", "globbed", "scenes/pictures/*.jpg"]);
+    assert_eq!(paths(&s, "globbed"), "path\n00000.jpg\n00001.jpg\n00002.jpg\n00003.jpg\n00004.jpg\n00005.jpg\n");
+    std::fs::create_dir(s.path("scenes/other")).unwrap();
+    std::fs::copy(s.path("scenes/pictures/00004.jpg"), s.path("scenes/other/a.JPG")).unwrap();
+    s.ok(["import", "named", "scenes/pictures/00002.jpg", "scenes/other/a.JPG"]);
+    assert_eq!(paths(&s, "named"), "path\npictures/00002.jpg\nother/a.JPG\n");
+    s.ok(["-C", "scenes", "import", "elsewhere", "pictures/00001.jpg"]);
+    assert_eq!(paths(&s, "elsewhere"), "path\n00001.jpg\n");
+    let cell = s.command(["cat", "named", "image", "1"]).output().unwrap().stdout;
+    assert_eq!(cell, drawn[4].encode());
+    let told = s.refused(3, ["import", "t", "scenes/pictures/0000.jpg"]);
+    assert!(told.contains("there is no such file") && told.contains("'00000.jpg'"), "{told}");
+    // A broken one is told by its name.
+    s.file("scenes/other/b.png", b"\x89PNG but no more");
+    let told = s.refused(3, ["import", "t", "scenes/other/*"]);
+    assert!(told.contains("'b.png'") && told.contains("--on-error"), "{told}");
+}
+
+#[test]
+fn a_folder_of_images_keeps_the_other_columns() {
+    let s = Sandbox::repo();
+    scenes::write(&s.path("scenes"), 1, 12).unwrap();
+    s.ok(["import", "scenes", "scenes/captions.csv", "--key", "id", "--media", "path"]);
+    s.ok(["column", "rename", "scenes", "path", "picture"]);
+    s.ok(["export", "scenes", "out/"]);
+    assert!(s.read("out/rows.jsonl").starts_with("{\"id\":0,\"picture\":\"00000001.jpg\",\"caption\":"), "{}", s.read("out/rows.jsonl"));
+    s.ok(["import", "again", "out/rows.jsonl", "--key", "id", "--media", "picture"]);
+    assert_eq!(s.ok(["export", "again", "-", "--format", "jsonl"]), s.ok(["export", "scenes", "-", "--format", "jsonl"]));
+    // Where there is nothing more to say there is no such file.
+    s.ok(["import", "folder", "scenes/"]);
+    s.ok(["export", "folder", "plain/"]);
+    assert!(s.path("plain/pictures/00000.jpg").exists() && !s.path("plain/rows.jsonl").exists());
 }
 
 #[test]

@@ -64,6 +64,30 @@ fn a_terminal_gets_the_pager() {
 }
 
 #[test]
+fn long_work_tells_its_progress_on_a_terminal_only() {
+    let s = Sandbox::repo();
+    let rows: String = (0..200_000).map(|i| format!("{i},{},row number {i}\n", i * 7919 % 10_007)).collect();
+    s.file("long.csv", format!("id,n,words\n{rows}"));
+    s.file("first.csv", "id,n,words\n0,0,row number 0\n");
+    let Some(shown) = on_terminal(&s, "import long long.csv", &[]) else { return };
+    let shown = anstream::adapter::strip_str(&shown).to_string();
+    let (inferring, importing) = (shown.find("inferring types"), shown.find("importing"));
+    assert!(inferring.is_some() && inferring < importing, "{shown:?}");
+    // One stage follows the other, and each has its unit, its rate and the time left.
+    assert!(shown.rfind("inferring types") < importing, "{shown:?}");
+    let bar = shown.get(importing.unwrap()..shown.find("Created").unwrap()).unwrap_or_default();
+    assert!(bar.contains(" MB/5.8 MB, ") && bar.contains("/s, ") && bar.contains(" left") && !bar.contains(" rows, "), "{bar:?}");
+    assert!(shown.trim_end().ends_with("Created table long: 200,000 rows, 3 columns"), "{shown:?}");
+    s.ok(["import", "other", "first.csv"]);
+    let shown = anstream::adapter::strip_str(&on_terminal(&s, "import other long.csv --replace", &[]).unwrap_or_default()).to_string();
+    assert!(shown.find("inferring types") < shown.find("comparing") && shown.rfind("comparing") < shown.rfind("importing"), "{shown:?}");
+    // Piped it is silent.
+    let ran = s.run(["import", "piped", "long.csv"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, "Created table piped: 200,000 rows, 3 columns\n"));
+    assert_eq!(s.run(["-q", "import", "quiet", "long.csv"]).stderr, "");
+}
+
+#[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let s = Sandbox::birds();
     let mut child = s

@@ -1,19 +1,26 @@
-//! A folder of the files that a column of images (or of sounds or videos) holds, named by a column of paths where there is one.
+//! A folder of the files that a column of images (or of sounds or videos) holds, named by a column of paths where there is one. Other columns are kept in
+//! `rows.jsonl` beside them, in which the column of images holds the files' names: `--media` brings the same table back.
 //!
 //! The folder is made whole beside its place and renamed. One that is there already must be empty.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::array::builder::StringBuilder;
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 
 use super::super::error::{FileError, Place, quote};
-use super::super::media;
-use super::target::folder_of;
-use super::{Sink, Written};
+use super::super::{Compression, media};
+use super::json::Json;
+use super::target::{Output, folder_of};
+use super::{Sink, Target, Written};
 use crate::format::Type;
+
+/// The file of the other columns.
+const ROWS: &str = "rows.jsonl";
 
 /// Columns that name the files, the first of these that is there.
 const NAMES: [&str; 7] = ["path", "file", "filename", "file_name", "image_path", "name", "__key__"];
@@ -26,6 +33,8 @@ pub(super) struct Images {
     taken: HashSet<PathBuf>,
     rows: u64,
     written: Written,
+    /// Where there are columns besides files and their names.
+    table: Option<Json>,
 }
 
 /// A folder that goes with its handle, unless it was renamed to stay.
@@ -63,8 +72,20 @@ impl Images {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
         let beside = folder_of(&target).join(format!(".{base}.dsv-{:x}-{now:x}", std::process::id()));
         std::fs::create_dir(&beside).map_err(failed)?;
+        let folder = TempFolder(Some(beside.clone()));
+        let mut taken = HashSet::new();
+        let table = if (0..columns.len()).all(|i| i == media || Some(i) == names) {
+            None
+        } else {
+            taken.insert(PathBuf::from(ROWS));
+            let mut columns = columns.to_vec();
+            if let Some((_, ty)) = columns.get_mut(media) {
+                *ty = Type::TEXT;
+            }
+            Some(Json::open(Output::create(Target::Path(beside.join(ROWS)), Compression::Plain)?, &columns, true))
+        };
         let written = Written { rows: 0, files: 0, bytes: 0 };
-        Ok(Images { target, folder: TempFolder(Some(beside)), media, names, taken: HashSet::new(), rows: 0, written })
+        Ok(Images { target, folder, media, names, taken, rows: 0, written, table })
     }
 }
 
@@ -95,9 +116,11 @@ impl Sink for Images {
             return Err(FileError::usage("the column of images holds no files"));
         };
         let names = self.names.and_then(|at| columns.get(at)).and_then(|c| c.as_string_opt::<i32>());
+        let mut paths = StringBuilder::new();
         for row in 0..rows {
             self.rows += 1;
             if cells.is_null(row) {
+                paths.append_null();
                 continue;
             }
             let bytes = cells.value(row);
@@ -124,11 +147,25 @@ impl Sink for Images {
             std::fs::write(&place, bytes).map_err(failed)?;
             self.written.files += 1;
             self.written.bytes += bytes.len() as u64;
+            // A name is UTF-8, and so is every path made of it.
+            paths.append_value(path.to_string_lossy());
+        }
+        if let Some(table) = &mut self.table {
+            let mut columns = columns.to_vec();
+            if let Some(column) = columns.get_mut(self.media) {
+                *column = Arc::new(paths.finish());
+            }
+            table.batch(&columns, rows)?;
         }
         Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written, FileError> {
+        if let Some(table) = self.table.take() {
+            let table = Box::new(table).finish()?;
+            self.written.files += 1;
+            self.written.bytes += table.bytes;
+        }
         if let Some(folder) = &self.folder.0 {
             // An empty folder gives way.
             std::fs::rename(folder, &self.target).map_err(|e| FileError::io(self.target.display(), e))?;

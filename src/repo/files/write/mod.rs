@@ -7,7 +7,8 @@
 //! | Parquet, Arrow | nothing |
 //! | JSON | types, which `--types` brings back; the bits of NaNs |
 //! | CSV | the same; a null and an empty text in a table of one column |
-//! | npy, images, WebDataset | all that is not in their columns |
+//! | images | the same, of the columns that stand in `rows.jsonl` beside the pictures |
+//! | npy, WebDataset | all that is not in their columns |
 
 mod csv;
 mod images;
