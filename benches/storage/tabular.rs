@@ -78,16 +78,19 @@ pub fn run(options: &Options) {
     );
     ratio("import / rewriting, time", over(import, rewrite), 1.0, false);
     let threads = rayon::current_num_threads();
-    let [read, scanned, parallel] = race(
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let [read, one, scanned, parallel] = race(
         options.rounds,
         [
             side("reading the Parquet (arrow-rs), one thread", || {
                 assert_eq!(reader(&table).map(|batch| batch.expect("rows").num_rows()).sum::<usize>(), count as usize)
             }),
-            side("open and scan, one thread", || assert_eq!(scan(&repository, 1), count as usize)),
-            side("open and scan, all threads", || assert_eq!(scan(&repository, threads), count as usize)),
+            side("open and scan, one thread", || alone.install(|| assert_eq!(scan(&repository, 1), count as usize))),
+            side("open and scan, columns side by side", || assert_eq!(scan(&repository, 1), count as usize)),
+            side("open and scan, a range of rows for each thread", || assert_eq!(scan(&repository, threads), count as usize)),
         ],
     );
-    ratio("reading Parquet / scanning, one thread each", over(read, scanned), 2.0, true);
-    println!("  {:<58} {:>10.2}", "reading Parquet / scanning with all threads", over(read, parallel));
+    println!("  {:<58} {:>10.2}", "reading Parquet / scanning, one thread each", over(read, one));
+    println!("  {:<58} {:>10.2}", "reading Parquet / scanning, columns side by side", over(read, scanned));
+    ratio("reading Parquet / scanning with all threads", over(read, parallel), 2.0, true);
 }

@@ -42,9 +42,10 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// A builder with room for a batch of so many bytes.
-    pub fn with_capacity(bytes: usize) -> Cells {
-        Cells { bytes: Vec::with_capacity(bytes), ..Cells::default() }
+    /// A builder with room for a batch of so many bytes, and for the file that passes them.
+    pub fn with_capacity(bytes: usize, options: &ReadOptions) -> Cells {
+        let last = usize::try_from(options.large_bytes).unwrap_or(usize::MAX).min(MEDIA_BATCH_BYTES);
+        Cells { bytes: Vec::with_capacity(bytes.saturating_add(last)), ..Cells::default() }
     }
 
     /// Reads a file as the next cell, null if it is large. After an error there is no cell.
@@ -102,6 +103,9 @@ fn load(path: &Path, ty: Option<&Type>, large_bytes: u64, how: Check, bytes: &mu
     let any = ty == Some(&Type::BINARY);
     let large = length > large_bytes;
     let wanted = if large && any { 0 } else { WHOLE_MAX };
+    // A large one is only looked at: the room it takes would stay with the batch.
+    let mut aside = Vec::new();
+    let bytes = if large { &mut aside } else { bytes };
     let start = bytes.len();
     read_to(file, wanted.min(length), bytes).map_err(|e| reason(&e))?;
     let bytes = bytes.get(start..).unwrap_or_default();
@@ -278,7 +282,7 @@ impl Attached {
     fn part(&mut self, mut batch: Batch, start: usize) -> Result<Option<Batch>, FileError> {
         let total = batch.rows.num_rows();
         let batch_bytes = self.options.batch_bytes.min(MEDIA_BATCH_BYTES);
-        let mut builders: Vec<Cells> = self.media.iter().map(|_| Cells::with_capacity(batch_bytes)).collect();
+        let mut builders: Vec<Cells> = self.media.iter().map(|_| Cells::with_capacity(batch_bytes, &self.options)).collect();
         let mut large = Vec::new();
         let mut kept = Vec::new();
         let mut row = start;

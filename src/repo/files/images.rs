@@ -106,7 +106,7 @@ struct ImageParts {
 impl Parts for ImageParts {
     fn next(&mut self) -> Result<Option<Part>, FileError> {
         let batch_bytes = self.options.batch_bytes.min(MEDIA_BATCH_BYTES);
-        let (mut paths, mut images) = (StringBuilder::new(), Cells::with_capacity(batch_bytes));
+        let (mut paths, mut images) = (StringBuilder::new(), Cells::with_capacity(batch_bytes, &self.options));
         let (mut rows, mut large) = (0usize, Vec::new());
         let place = |name: &str| self.columns.iter().position(|(n, _)| n == name);
         let (path_at, image_at) = (place("path"), place("image"));
