@@ -25,7 +25,7 @@ test-full: has-cargo has-python
 	@python3 scripts/test.py --full
 
 bench: has-cargo
-	cargo bench
+	cargo bench --no-default-features
 
 lint: has-cargo
 	cargo fmt --check

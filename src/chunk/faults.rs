@@ -45,7 +45,8 @@ struct Written {
 
 fn written() -> Written {
     let store = MemoryStore::new();
-    let limits = Limits { chunk: ChunkLimits { block_bytes: 256, ..small().chunk }, ..Limits::default() };
+    // All of it in one pack, however many threads write.
+    let limits = Limits { chunk: ChunkLimits { block_bytes: 256, ..small().chunk }, open_packs: 1, ..Limits::default() };
     let objects = objects(&store, limits);
     let columns = columns();
     let chunks = columns.iter().map(|column| write(&objects, column, 50)).collect();

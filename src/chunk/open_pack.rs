@@ -96,12 +96,6 @@ impl Builder {
         Ok(())
     }
 
-    fn pad(&mut self, align: u64) -> Result<(), StoreError> {
-        const ZEROS: [u8; CHUNK_ALIGN as usize] = [0; CHUNK_ALIGN as usize];
-        let missing = self.length.next_multiple_of(align) - self.length;
-        self.write(&ZEROS[..missing as usize])
-    }
-
     fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
         match &self.sink {
             Sink::File(file) => file.read(range),
@@ -130,12 +124,15 @@ impl Builder {
 
     fn append(&mut self, store: &dyn Store, memory_max: u64, entry: &mut IndexEntry, parts: &[&[u8]]) -> Result<(), StoreError> {
         self.spill(store, memory_max, entry.length)?;
-        if entry.kind == Kind::Chunk {
-            self.pad(CHUNK_ALIGN)?;
-        }
-        entry.offset = self.length;
-        for part in parts {
-            self.write(part)?;
+        const ZEROS: [u8; CHUNK_ALIGN as usize] = [0; CHUNK_ALIGN as usize];
+        entry.offset = if entry.kind == Kind::Chunk { self.length.next_multiple_of(CHUNK_ALIGN) } else { self.length };
+        let padding = &ZEROS[..(entry.offset - self.length) as usize];
+        match &mut self.sink {
+            Sink::Memory(_) => [padding].iter().chain(parts).try_for_each(|part| self.write(part))?,
+            Sink::File(file) => {
+                file.write_parts(&[&[padding], parts].concat())?;
+                self.length = entry.offset + entry.length;
+            }
         }
         self.entries.insert(entry.id, entry.clone());
         Ok(())

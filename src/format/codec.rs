@@ -6,6 +6,8 @@ mod strings;
 mod tests;
 mod transform;
 
+use std::cell::RefCell;
+
 use arrow::datatypes::DataType;
 
 use super::FormatError;
@@ -126,10 +128,22 @@ pub fn decompress(codec: Codec, body: &[u8], block: &Block, storage: &DataType) 
     }
 }
 
+thread_local! {
+    /// zstd's context for reading, which takes longer to make than a small block to read.
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 fn unzstd(body: &[u8], most: usize) -> Result<Vec<u8>, FormatError> {
     // A frame of n bytes can hold no more than so much; a claim beyond it is not believed before it is shown.
     let believable = body.len().saturating_mul(1 << 15).saturating_add(1 << 17);
-    zstd::bulk::decompress(body, most.min(believable)).map_err(|e| FormatError::malformed("block", e))
+    let content = DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(zstd::bulk::Decompressor::new()?),
+        };
+        decompressor.decompress(body, most.min(believable))
+    });
+    content.map_err(|e| FormatError::malformed("block", e))
 }
 
 /// A zstd context, kept for many blocks.

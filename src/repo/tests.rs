@@ -3,6 +3,7 @@
 mod crash;
 mod model;
 mod refs;
+mod sizes;
 mod upkeep;
 
 use std::sync::Arc;

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use arrow::buffer::MutableBuffer;
@@ -25,6 +26,8 @@ const TMP: &str = "tmp";
 const DIRECTORIES: [&str; 3] = ["packs", "catalogs", TMP];
 /// Files held open for reading, at most.
 const OPEN_FILES_MAX: usize = 128;
+/// After so many bytes the disk starts to take in a file that is being written, so that little is left to wait for at its end.
+const SYNC_BYTES: u64 = 8 << 20;
 
 /// Tells this process's unfinished files from one another.
 static UNFINISHED: AtomicU64 = AtomicU64::new(0);
@@ -115,7 +118,7 @@ impl LocalStore {
             other => other,
         };
         let file = file.map_err(|e| StoreError::io(path.display(), e))?;
-        Ok(LocalFile { root: self.root.clone(), path, file, length: 0, finished: false })
+        Ok(LocalFile { root: self.root.clone(), path, file, length: 0, unsynced: 0, syncing: None, finished: false })
     }
 }
 
@@ -227,12 +230,39 @@ struct LocalFile {
     path: PathBuf,
     file: File,
     length: u64,
+    /// Bytes written since the disk was last told to take in what there is.
+    unsynced: u64,
+    syncing: Option<JoinHandle<io::Result<()>>>,
     finished: bool,
 }
 
 impl LocalFile {
+    /// Counts what was written, and sets a thread to sync it where it is enough.
+    fn written(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.length += bytes;
+        self.unsynced += bytes;
+        if self.unsynced < SYNC_BYTES || self.syncing.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return Ok(());
+        }
+        self.join()?;
+        self.unsynced = 0;
+        // Where there is no thread or no handle to be had, all is synced at the end.
+        if let Ok(file) = self.file.try_clone() {
+            self.syncing = std::thread::Builder::new().name("dsv-sync".to_owned()).spawn(move || file.sync_data()).ok();
+        }
+        Ok(())
+    }
+
+    /// Waits for the thread that syncs. Its error is ours: the system tells each failure once.
+    fn join(&mut self) -> Result<(), StoreError> {
+        let Some(thread) = self.syncing.take() else { return Ok(()) };
+        let synced = thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread that synced it ended early")));
+        synced.map_err(|e| StoreError::io(self.path.display(), e))
+    }
+
     /// Syncs the file, gives it the name `to` in place of what has it, and syncs the directory.
     fn publish(mut self, to: &Path) -> Result<(), StoreError> {
+        self.join()?;
         self.file.sync_all().map_err(|e| StoreError::io(self.path.display(), e))?;
         fs::rename(&self.path, to).map_err(|e| StoreError::io(to.display(), e))?;
         self.finished = true;
@@ -243,8 +273,21 @@ impl LocalFile {
 impl NewFile for LocalFile {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file.write_all(bytes).map_err(|e| StoreError::io(self.path.display(), e))?;
-        self.length += bytes.len() as u64;
-        Ok(())
+        self.written(bytes.len() as u64)
+    }
+
+    fn write_parts(&mut self, parts: &[&[u8]]) -> Result<(), StoreError> {
+        let mut slices: Vec<IoSlice> = parts.iter().filter(|part| !part.is_empty()).map(|part| IoSlice::new(part)).collect();
+        let mut left = slices.as_mut_slice();
+        while !left.is_empty() {
+            match self.file.write_vectored(left) {
+                Ok(0) => return Err(StoreError::io(self.path.display(), io::ErrorKind::WriteZero.into())),
+                Ok(n) => IoSlice::advance_slices(&mut left, n),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(StoreError::io(self.path.display(), e)),
+            }
+        }
+        self.written(parts.iter().map(|part| part.len() as u64).sum())
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {

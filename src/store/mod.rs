@@ -47,6 +47,10 @@ pub trait Store: Send + Sync + fmt::Debug {
 pub trait NewFile: Send + Sync {
     /// Appends.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+    /// Appends all of these, one after the other.
+    fn write_parts(&mut self, parts: &[&[u8]]) -> Result<(), StoreError> {
+        parts.iter().try_for_each(|part| self.write(part))
+    }
     /// Exactly the bytes `range` of what was written.
     fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError>;
     /// Makes the file appear at `path`, durably. A file that is there already is left as it is, and this one dropped: files are named by what

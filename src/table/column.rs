@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, UInt32Array, new_empty_array};
 use arrow::compute::{CastOptions, cast_with_options, concat, take};
 use arrow::datatypes::DataType;
+use rayon::prelude::*;
 
 use crate::chunk::Objects;
 use crate::format::array::to_storage;
@@ -34,11 +35,11 @@ impl ColumnReader {
         ColumnReader { objects, rope, storage, window: VecDeque::new(), covered: 0..0 }
     }
 
-    /// Fetches the slices from slot `at` on, unless they are there.
-    fn cover(&mut self, at: u64) -> Result<(), TableError> {
+    /// Fetches the slices from slot `at` on, unless they are there; those beyond slot `end` are of no interest.
+    fn cover(&mut self, at: u64, end: u64) -> Result<(), TableError> {
         let first = self.window.front().map_or(self.covered.end, |(start, _)| *start);
         if at >= self.covered.end || at < first {
-            let to = at.saturating_add(WINDOW).min(self.rope.rows());
+            let to = at.saturating_add(WINDOW).min(end).min(self.rope.rows());
             self.window = self.rope.items(&*self.objects, at, to)?.collect::<Result<_, _>>()?;
             self.covered = at..to;
         }
@@ -53,7 +54,7 @@ impl ColumnReader {
         let mut parts = Vec::new();
         let mut at = range.start;
         while at < range.end {
-            self.cover(at)?;
+            self.cover(at, u64::MAX)?;
             for (start, slice) in &self.window {
                 let end = start + Values::rows(slice);
                 let to = end.min(range.end);
@@ -74,7 +75,7 @@ impl ColumnReader {
         }
         let (mut counted, mut size) = (0u64, 0u64);
         while counted < rows && size < bytes && at + counted < self.rope.rows() {
-            self.cover(at + counted)?;
+            self.cover(at + counted, u64::MAX)?;
             let Some((start, slice)) = self.window.front() else { break };
             let end = start + Values::rows(slice);
             let take = (end - at - counted).min(rows - counted);
@@ -96,45 +97,58 @@ impl ColumnReader {
         Ok(counted.clamp(1, rows.max(1)))
     }
 
-    /// The values at some slots, which ascend. Only the blocks that hold them are read.
+    /// The values at some slots, which ascend. Only the blocks that hold them are read, by all threads.
     pub fn take(&mut self, slots: &[u64]) -> Result<ArrayRef, TableError> {
-        let mut parts = Vec::new();
+        let beyond = slots.last().map_or(0, |last| last.saturating_add(1));
+        let mut slices = Vec::new();
         let mut next = 0;
         while let Some(slot) = slots.get(next).copied() {
             if slot >= self.rope.rows() {
                 return Err(TableError::Slot { slot, slots: self.rope.rows() });
             }
-            self.cover(slot)?;
+            self.cover(slot, beyond)?;
             let Some((start, slice)) = self.window.front().cloned() else { return Err(TableError::Slot { slot, slots: self.rope.rows() }) };
             let end = start + Values::rows(&slice);
             let here = slots[next..].partition_point(|s| *s < end);
-            let wanted = &slots[next..next + here];
+            slices.push((start, slice, &slots[next..next + here]));
             next += here;
-            match &slice {
-                Slice::Chunk { chunk, first, .. } => {
-                    let info = self.objects.chunk(chunk.id)?;
-                    let mut rest = wanted;
-                    while let Some(slot) = rest.first() {
-                        let row = first + (slot - start);
-                        let block = info.block_of(row);
-                        let Some(rows) = info.blocks.get(block).map(|b| b.first_row..b.first_row + b.rows).filter(|r| r.contains(&row)) else {
-                            return Err(TableError::Slot { slot: *slot, slots: info.rows });
-                        };
-                        let n = rest.partition_point(|s| first + (s - start) < rows.end);
-                        let cells = self.objects.read_block(&info, block)?;
-                        let indices: UInt32Array = rest[..n].iter().map(|s| (first + (s - start) - rows.start) as u32).collect();
-                        parts.push(self.cast(take(&cells, &indices, None)?)?);
-                        rest = &rest[n..];
-                    }
-                }
-                other => {
-                    for slot in wanted {
-                        self.slice(other, slot - start..slot - start + 1, &mut parts)?;
-                    }
-                }
-            }
         }
-        self.join(parts)
+        let parts: Vec<Vec<ArrayRef>> = match slices.as_slice() {
+            [(start, slice, wanted)] => vec![self.pick(*start, slice, wanted)?],
+            many => many.par_iter().map(|(start, slice, wanted)| self.pick(*start, slice, wanted)).collect::<Result<_, _>>()?,
+        };
+        self.join(parts.into_iter().flatten().collect())
+    }
+
+    /// The values at some slots of a slice whose first slot is `start`.
+    fn pick(&self, start: u64, slice: &Slice, wanted: &[u64]) -> Result<Vec<ArrayRef>, TableError> {
+        let mut parts = Vec::new();
+        let Slice::Chunk { chunk, first, .. } = slice else {
+            wanted.iter().try_for_each(|slot| self.slice(slice, slot - start..slot - start + 1, &mut parts))?;
+            return Ok(parts);
+        };
+        let info = self.objects.chunk(chunk.id)?;
+        let mut rest = wanted;
+        while let Some(slot) = rest.first() {
+            let row = first + (slot - start);
+            let block = info.block_of(row);
+            let Some(rows) = info.blocks.get(block).map(|b| b.first_row..b.first_row + b.rows).filter(|r| r.contains(&row)) else {
+                return Err(TableError::Slot { slot: *slot, slots: info.rows });
+            };
+            let n = rest.partition_point(|s| first + (s - start) < rows.end);
+            let cells = self.objects.read_block(&info, block)?;
+            let row_of = |slot: &u64| (first + (slot - start) - rows.start) as usize;
+            // A good part of a block is copied once, when all is joined; less would keep whole blocks in memory until then.
+            let (low, high) = rest.get(..n).and_then(|here| Some((row_of(here.first()?), row_of(here.last()?)))).unwrap_or_default();
+            if high + 1 - low == n && n as u64 >= (rows.end - rows.start) / 4 {
+                parts.push(self.cast(cells.slice(low, n))?);
+            } else {
+                let indices: UInt32Array = rest.iter().take(n).map(|slot| row_of(slot) as u32).collect();
+                parts.push(self.cast(take(&cells, &indices, None)?)?);
+            }
+            rest = &rest[n..];
+        }
+        Ok(parts)
     }
 
     /// The slice that holds one slot, and the slot's place in it.
@@ -142,7 +156,7 @@ impl ColumnReader {
         if slot >= self.rope.rows() {
             return Err(TableError::Slot { slot, slots: self.rope.rows() });
         }
-        self.cover(slot)?;
+        self.cover(slot, u64::MAX)?;
         let Some((start, slice)) = self.window.front() else { return Err(TableError::Slot { slot, slots: self.rope.rows() }) };
         Ok((slice.clone(), slot - start))
     }

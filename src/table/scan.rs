@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
+use rayon::prelude::*;
 
 use crate::base::RowId;
 use crate::chunk::Objects;
@@ -141,12 +142,17 @@ impl ScanIter {
                     None => ids,
                 });
             }
-            for reader in &mut self.readers {
+            // Decoding is most of the work: columns side by side.
+            let read = |reader: &mut ColumnReader| -> Result<ArrayRef, TableError> {
                 let values = reader.read(range.start..end)?;
-                arrays.push(match &mask {
+                Ok(match &mask {
                     Some(mask) => filter(&values, mask)?,
                     None => values,
-                });
+                })
+            };
+            match self.readers.as_mut_slice() {
+                [one] => arrays.push(read(one)?),
+                many => arrays.extend(many.par_iter_mut().map(read).collect::<Result<Vec<_>, _>>()?),
             }
             for (array, field) in arrays.iter_mut().zip(self.schema.fields()) {
                 // Nested extension types differ in the metadata of their children's fields.

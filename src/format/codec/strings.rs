@@ -56,13 +56,12 @@ impl Layout {
         let mut out = Vec::with_capacity(size);
         out.extend_from_slice(bitmap);
         out.resize(self.offsets, 0);
-        let mut end = 0u32;
-        out.extend_from_slice(&end.to_le_bytes());
-        for length in lengths {
-            end = end.wrapping_add(length);
-            out.extend_from_slice(&end.to_le_bytes());
-        }
         out.resize(self.values, 0);
+        let (offsets, mut end) = (out[self.offsets..].as_chunks_mut::<4>().0, 0u32);
+        for (offset, length) in offsets.iter_mut().skip(1).zip(lengths) {
+            end = end.wrapping_add(length);
+            *offset = end.to_le_bytes();
+        }
         values(&mut out);
         Ok(out)
     }

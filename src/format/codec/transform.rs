@@ -24,9 +24,16 @@ pub fn unshuffle(bytes: &[u8], width: usize) -> Vec<u8> {
     let (planes, rest) = bytes.split_at(groups * width);
     let (whole, tail) = out.split_at_mut(groups * width);
     match width {
-        2 => gather::<2>(planes, whole, groups),
-        4 => gather::<4>(planes, whole, groups),
-        8 => gather::<8>(planes, whole, groups),
+        2 => {
+            let (a, b) = planes.split_at(groups);
+            whole.as_chunks_mut::<2>().0.iter_mut().zip(a.iter().zip(b)).for_each(|(group, (a, b))| *group = [*a, *b]);
+        }
+        4 => {
+            let ((a, b), (c, d)) = (planes[..2 * groups].split_at(groups), planes[2 * groups..].split_at(groups));
+            let bytes = a.iter().zip(b).zip(c.iter().zip(d));
+            whole.as_chunks_mut::<4>().0.iter_mut().zip(bytes).for_each(|(group, ((a, b), (c, d)))| *group = [*a, *b, *c, *d]);
+        }
+        8 => gather(planes, whole, groups),
         _ => {
             for (byte, plane) in planes.chunks_exact(groups.max(1)).enumerate() {
                 for (group, from) in whole.chunks_exact_mut(width).zip(plane) {
@@ -39,14 +46,32 @@ pub fn unshuffle(bytes: &[u8], width: usize) -> Vec<u8> {
     out
 }
 
-/// One pass over the output, reading `W` planes at once.
-fn gather<const W: usize>(planes: &[u8], out: &mut [u8], groups: usize) {
-    let plane: [&[u8]; W] = std::array::from_fn(|byte| &planes[byte * groups..(byte + 1) * groups]);
-    for (at, group) in out.chunks_exact_mut(W).enumerate() {
-        for byte in 0..W {
-            group[byte] = plane[byte][at];
+/// Eight planes into groups of eight, in squares of eight by eight bytes that are turned over at once.
+fn gather(planes: &[u8], out: &mut [u8], groups: usize) {
+    let plane: [&[u8]; 8] = std::array::from_fn(|byte| &planes[byte * groups..(byte + 1) * groups]);
+    let (squares, rest) = out.as_chunks_mut::<64>();
+    for (at, square) in squares.iter_mut().enumerate() {
+        let rows = plane.map(|plane| plane.get(at * 8..).and_then(|row| row.first_chunk()).map_or(0, |row| u64::from_le_bytes(*row)));
+        for (group, column) in square.as_chunks_mut::<8>().0.iter_mut().zip(transposed(rows)) {
+            *group = column.to_le_bytes();
         }
     }
+    let first = squares.len() * 8;
+    for (at, group) in rest.chunks_exact_mut(8).enumerate() {
+        group.iter_mut().zip(plane).for_each(|(byte, plane)| *byte = plane[first + at]);
+    }
+}
+
+/// Byte i of number j becomes byte j of number i: halves are swapped, then quarters, then single bytes.
+fn transposed(mut rows: [u64; 8]) -> [u64; 8] {
+    for (distance, mask) in [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
+        for i in (0..8).filter(|i| i & distance == 0) {
+            let swapped = (rows[i] >> (8 * distance) ^ rows[i + distance]) & mask;
+            rows[i + distance] ^= swapped;
+            rows[i] ^= swapped << (8 * distance);
+        }
+    }
+    rows
 }
 
 /// Each integer of `width` bytes but the first is replaced by its difference from the one before; a rest follows unchanged.

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::builder::BinaryBuilder;
 use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::buffer::NullBuffer;
+use arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 
 use super::conform::keep;
 use super::error::{FileError, Misfit, Place, quote};
@@ -24,16 +24,77 @@ use crate::format::Type;
 
 /// A longer file is judged by its start: it would not fit in memory.
 const WHOLE_MAX: u64 = 64 << 20;
+/// Batches of files are cut at so many bytes. Larger ones are handed back to the system each time they are freed, and their pages cleared anew.
+pub(super) const MEDIA_BATCH_BYTES: usize = 8 << 20;
 
 /// A media file that was read, or is too large to be.
 pub(super) struct Loaded {
-    /// `None`: larger than the limit.
-    pub bytes: Option<Vec<u8>>,
+    /// True if it is larger than the limit.
+    pub large: bool,
     pub length: u64,
 }
 
-/// Reads a media file and checks that it is whole, and of the kind that `ty` wants. A file for a column of plain binary is not looked at.
-pub(super) fn load(path: &Path, ty: Option<&Type>, large_bytes: u64, how: Check) -> Result<Loaded, String> {
+/// Files' bytes one after the other: each is read to where it stands in the array, and copied no more.
+#[derive(Default)]
+pub(super) struct Cells {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    valid: Vec<bool>,
+}
+
+impl Cells {
+    /// A builder with room for a batch of so many bytes, and for the file that passes them.
+    pub fn with_capacity(bytes: usize, options: &ReadOptions) -> Cells {
+        let last = usize::try_from(options.large_bytes).unwrap_or(usize::MAX).min(MEDIA_BATCH_BYTES);
+        Cells { bytes: Vec::with_capacity(bytes.saturating_add(last)), ..Cells::default() }
+    }
+
+    /// Reads a file as the next cell, null if it is large. After an error there is no cell.
+    pub fn load(&mut self, path: &Path, ty: Option<&Type>, large_bytes: u64, how: Check) -> Result<Loaded, String> {
+        let start = self.bytes.len();
+        let loaded = load(path, ty, large_bytes, how, &mut self.bytes);
+        if loaded.as_ref().map_or(true, |loaded| loaded.large) {
+            self.bytes.truncate(start);
+        }
+        if let Ok(loaded) = &loaded {
+            self.end(!loaded.large);
+        }
+        loaded
+    }
+
+    /// Adds a null.
+    pub fn null(&mut self) {
+        self.end(false);
+    }
+
+    /// Takes back cells beyond the first so many.
+    pub fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows);
+        self.valid.truncate(rows);
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+
+    fn end(&mut self, valid: bool) {
+        self.ends.push(self.bytes.len());
+        self.valid.push(valid);
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn finish(self) -> Result<BinaryArray, ArrowError> {
+        let ends = self.ends.iter().map(|end| i32::try_from(*end).map_err(|_| ArrowError::OffsetOverflowError(*end)));
+        let offsets = std::iter::once(Ok(0)).chain(ends).collect::<Result<Vec<i32>, _>>()?;
+        let nulls = NullBuffer::from(self.valid);
+        BinaryArray::try_new(OffsetBuffer::new(offsets.into()), self.bytes.into(), Some(nulls).filter(|nulls| nulls.null_count() > 0))
+    }
+}
+
+/// Reads a media file behind what `bytes` holds, and checks that it is whole and of the kind that `ty` wants. A file for a column of plain binary is
+/// not looked at. Of a large file, and after an error, what was added is of no use.
+fn load(path: &Path, ty: Option<&Type>, large_bytes: u64, how: Check, bytes: &mut Vec<u8>) -> Result<Loaded, String> {
     let file = File::open(path).map_err(|e| reason(&e))?;
     let metadata = file.metadata().map_err(|e| reason(&e))?;
     if !metadata.is_file() {
@@ -43,14 +104,18 @@ pub(super) fn load(path: &Path, ty: Option<&Type>, large_bytes: u64, how: Check)
     let any = ty == Some(&Type::BINARY);
     let large = length > large_bytes;
     let wanted = if large && any { 0 } else { WHOLE_MAX };
-    let mut bytes = Vec::new();
-    file.take(wanted).read_to_end(&mut bytes).map_err(|e| reason(&e))?;
+    // A large one is only looked at: the room it takes would stay with the batch.
+    let mut aside = Vec::new();
+    let bytes = if large { &mut aside } else { bytes };
+    let start = bytes.len();
+    read_to(file, wanted.min(length), bytes).map_err(|e| reason(&e))?;
+    let bytes = bytes.get(start..).unwrap_or_default();
     let kind = if any {
         MediaKind::Image
     } else if length > WHOLE_MAX {
-        media::sniff(&bytes).ok_or("is not an image, audio or video file of a known kind")?.kind
+        media::sniff(bytes).ok_or("is not an image, audio or video file of a known kind")?.kind
     } else {
-        media::check(&bytes, how).map_err(|e| format!("is broken: {e}"))?.kind
+        media::check(bytes, how).map_err(|e| format!("is broken: {e}"))?.kind
     };
     // Whether an MP4 has pictures can stand at its very end.
     if let Some(ty) = ty.filter(|ty| ty.is_media() && kind.column_type() != **ty)
@@ -58,7 +123,24 @@ pub(super) fn load(path: &Path, ty: Option<&Type>, large_bytes: u64, how: Check)
     {
         return Err(format!("is {}, not {ty}", kind.column_type()));
     }
-    Ok(Loaded { bytes: (!large).then_some(bytes), length })
+    Ok(Loaded { large, length })
+}
+
+/// Adds the first `wanted` bytes of a file to `bytes`: room is made once, and one call of the system reads them all.
+fn read_to(mut file: File, wanted: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut at = bytes.len();
+    bytes.resize(at + usize::try_from(wanted).map_err(io::Error::other)?, 0);
+    while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            // It was cut while it was read.
+            Ok(0) => break,
+            Ok(n) => at += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(at);
+    Ok(())
 }
 
 fn reason(error: &std::io::Error) -> String {
@@ -218,26 +300,27 @@ impl Attached {
     /// Rows of the waiting batch, from `start` until there are bytes enough.
     fn part(&mut self, mut batch: Batch, start: usize) -> Result<Option<Batch>, FileError> {
         let total = batch.rows.num_rows();
-        let mut builders: Vec<BinaryBuilder> = self.media.iter().map(|_| BinaryBuilder::new()).collect();
+        let batch_bytes = self.options.batch_bytes.min(MEDIA_BATCH_BYTES);
+        let mut builders: Vec<Cells> = self.media.iter().map(|_| Cells::with_capacity(batch_bytes, &self.options)).collect();
         let mut large = Vec::new();
         let mut kept = Vec::new();
-        let mut bytes = 0;
         let mut row = start;
         let mut told = Vec::new();
         let mut out_row = 0u64;
-        while row < total && bytes < self.options.batch_bytes {
-            let mut cells = Vec::with_capacity(self.media.len());
+        while row < total && builders.iter().map(Cells::bytes).sum::<usize>() < batch_bytes {
+            let large_before = large.len();
             let mut keep_row = true;
-            for column in &self.media {
+            for (column, cells) in self.media.iter().zip(&mut builders) {
                 let paths = batch.rows.columns().get(column.at).and_then(|c| c.as_string_opt::<i32>());
                 let path = paths.filter(|p| p.is_valid(row)).map(|p| p.value(row)).filter(|p| !p.is_empty());
                 let Some(path) = path else {
-                    cells.push(None);
+                    cells.null();
                     continue;
                 };
                 let place = self.find(batch.file, path);
-                match load(&place, Some(&column.ty), self.options.large_bytes, self.options.check) {
-                    Ok(loaded) => cells.push(Some((loaded, place))),
+                match cells.load(&place, Some(&column.ty), self.options.large_bytes, self.options.check) {
+                    Ok(Loaded { large: true, .. }) => large.push(LargeCell { row: out_row, column: column.at, source: place }),
+                    Ok(_) => {}
                     Err(why) => {
                         let error = self.broken(&batch, row, &column.name, path, why);
                         if self.options.on_error == OnError::Stop {
@@ -246,26 +329,16 @@ impl Attached {
                         let file = self.folders.get(batch.file).map(|(name, _)| name.clone()).unwrap_or_default();
                         told.push(Skipped { file, row: batch.first_row + row as u64 + 1, why: error.to_string() });
                         keep_row &= self.options.on_error != OnError::Skip;
-                        cells.push(None);
+                        cells.null();
                     }
                 }
             }
             kept.push(keep_row);
             if keep_row {
-                for ((cell, builder), column) in cells.into_iter().zip(&mut builders).zip(&self.media) {
-                    match cell {
-                        Some((Loaded { bytes: Some(file), .. }, _)) => {
-                            bytes += file.len();
-                            builder.append_value(file);
-                        }
-                        Some((Loaded { bytes: None, .. }, source)) => {
-                            large.push(LargeCell { row: out_row, column: column.at, source });
-                            builder.append_null();
-                        }
-                        None => builder.append_null(),
-                    }
-                }
                 out_row += 1;
+            } else {
+                large.truncate(large_before);
+                builders.iter_mut().for_each(|cells| cells.truncate(out_row as usize));
             }
             row += 1;
             self.progress.advance(1);
@@ -275,8 +348,8 @@ impl Attached {
         let left_here = kept.iter().filter(|k| !**k).count() as u64;
         let rows = batch.rows.slice(start, row - start);
         let mask = NullBuffer::from(kept);
-        let mut built =
-            self.media.iter().zip(&mut builders).map(|(column, builder)| (column.at, Arc::new(builder.finish()) as ArrayRef)).collect::<HashMap<_, _>>();
+        let built = self.media.iter().zip(builders).map(|(column, cells)| Ok((column.at, Arc::new(cells.finish()?) as ArrayRef)));
+        let mut built = built.collect::<Result<HashMap<_, _>, ArrowError>>().map_err(FileError::usage)?;
         let mut columns = Vec::with_capacity(rows.num_columns());
         for (at, array) in rows.columns().iter().enumerate() {
             let column = match built.remove(&at) {

@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::builder::{BinaryBuilder, StringBuilder};
+use arrow::array::builder::StringBuilder;
 
-use super::attach::load;
+use super::attach::{Cells, MEDIA_BATCH_BYTES};
 use super::error::{FileError, Misfit, Place, quote};
 use super::reading::{Found, Guess, Part, Parts, Reader};
 use super::source::Source;
@@ -120,26 +120,20 @@ struct ImageParts {
 
 impl Parts for ImageParts {
     fn next(&mut self) -> Result<Option<Part>, FileError> {
-        let (mut paths, mut images) = (StringBuilder::new(), BinaryBuilder::new());
-        let (mut rows, mut bytes, mut large) = (0usize, 0, Vec::new());
+        let batch_bytes = self.options.batch_bytes.min(MEDIA_BATCH_BYTES);
+        let (mut paths, mut images) = (StringBuilder::new(), Cells::with_capacity(batch_bytes, &self.options));
+        let (mut rows, mut large) = (0usize, Vec::new());
         let place = |name: &str| self.columns.iter().position(|(n, _)| n == name);
         let (path_at, image_at) = (place("path"), place("image"));
         let ty = image_at.and_then(|at| self.columns.get(at)).map_or(Type::Image, |(_, ty)| ty.clone());
-        while rows < self.options.batch_rows && bytes < self.options.batch_bytes {
+        while rows < self.options.batch_rows && images.bytes() < batch_bytes {
             let Some((name, path)) = self.files.get(self.next) else { break };
             self.next += 1;
-            match load(path, Some(&ty), self.options.large_bytes, self.options.check) {
+            match images.load(path, Some(&ty), self.options.large_bytes, self.options.check) {
                 Ok(loaded) => {
                     self.progress.advance(loaded.length);
-                    match loaded.bytes {
-                        Some(file) => {
-                            bytes += file.len();
-                            images.append_value(file);
-                        }
-                        None => {
-                            large.push(LargeCell { row: rows as u64, column: image_at.unwrap_or(0), source: path.clone() });
-                            images.append_null();
-                        }
+                    if loaded.large {
+                        large.push(LargeCell { row: rows as u64, column: image_at.unwrap_or(0), source: path.clone() });
                     }
                 }
                 Err(why) => {
@@ -153,7 +147,7 @@ impl Parts for ImageParts {
                     if self.options.on_error == OnError::Skip {
                         continue;
                     }
-                    images.append_null();
+                    images.null();
                 }
             }
             paths.append_value(name);
@@ -165,7 +159,8 @@ impl Parts for ImageParts {
         if rows == 0 {
             return Ok(None);
         }
-        let mut arrays: Vec<(Option<usize>, arrow::array::ArrayRef)> = vec![(path_at, Arc::new(paths.finish())), (image_at, Arc::new(images.finish()))];
+        let images = images.finish().map_err(FileError::usage)?;
+        let mut arrays: Vec<(Option<usize>, arrow::array::ArrayRef)> = vec![(path_at, Arc::new(paths.finish())), (image_at, Arc::new(images))];
         arrays.sort_by_key(|(at, _)| *at);
         let mut part = Part::new(arrays.into_iter().filter(|(at, _)| at.is_some()).map(|(_, array)| array).collect(), rows);
         part.large = large;
