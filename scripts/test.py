@@ -81,6 +81,8 @@ def run_cargo(tally, full, python):
     environment = dict(os.environ)
     if python:
         environment["DSV_TEST_PYTHON"] = python
+    if full:
+        environment.setdefault("DSV_TEST_CASES", "5000")
     # What writes fixtures is no test, and is run by hand.
     command = ["cargo", "test", "--no-fail-fast", "--", "--show-output"] + (["--include-ignored", "--skip", "golden::write"] if full else [])
     say("$ " + " ".join(command))

@@ -8,6 +8,9 @@ use crate::format::FormatError;
 use crate::format::array::{BLOCK_ALIGN, decode, encode, fixed_bytes, fixed_width};
 use crate::format::mix::{mix, mix_bytes};
 
+/// A row of one part in so many of a block's bytes ends its block.
+pub const LONG_ROW: u64 = 4;
+
 /// Sizes of chunks and blocks. The default is the format's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkLimits {
@@ -273,7 +276,8 @@ impl Boundaries {
         let rows_of = |bytes: u64| if size == 0 { u64::MAX } else { bytes.div_ceil(size).max(1) };
         let min = rows_of(limits.bytes_min).min(limits.rows_min);
         let max = rows_of(limits.bytes_max).min(limits.rows_max);
-        let block = self.block_rows.unwrap_or_else(|| rows_of(limits.block_bytes).min(limits.block_rows_max));
+        let rows = if size >= limits.block_bytes / LONG_ROW { 1 } else { rows_of(limits.block_bytes) };
+        let block = self.block_rows.unwrap_or(rows.min(limits.block_rows_max));
         let (shift, threshold) = (Self::shift(size), self.threshold(size));
         let mut at = 0;
         while at < hashes.len() {
@@ -321,7 +325,9 @@ impl Boundaries {
             if found || self.bytes >= limits.bytes_max || self.rows >= limits.rows_max {
                 return Some((at + 1, self.end_chunk()));
             }
-            if self.bytes_of_block >= limits.block_bytes || self.rows_of_block >= limits.block_rows_max {
+            // A long row, such as a picture, is read alone far more often than with its neighbours.
+            let long = *size >= limits.block_bytes / LONG_ROW;
+            if long || self.bytes_of_block >= limits.block_bytes || self.rows_of_block >= limits.block_rows_max {
                 return Some((at + 1, self.end_block()));
             }
         }

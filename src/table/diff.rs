@@ -105,7 +105,7 @@ pub fn diff(objects: &Arc<Objects>, old: &Table, new: &Table) -> Result<TableDif
     let segments = align(objects, old, new)?;
     out.reordered = segments.windows(2).any(|w| w[1].old < w[0].old);
     if !(old.spine.is_same(&new.spine) && old.live.is_same(&new.live)) {
-        rows(objects, old, new, &segments, &mut out)?;
+        (out.added, out.removed) = row_changes(objects, old, new, &segments)?;
     }
     let places: HashMap<ColumnId, usize> = old.schema.columns.iter().enumerate().map(|(i, c)| (c.id, i)).collect();
     let in_place = matches!(segments.as_slice(), [one] if one.old == 0 && one.new == 0);
@@ -150,7 +150,7 @@ pub fn column_cells(objects: &Arc<Objects>, old: (&Table, usize), new: (&Table, 
     let mut cells = Vec::new();
     for segment in segments {
         differ::<Values, TableError>(store, (a, segment.old), (b, segment.new), segment.rows, &mut |pair| {
-            if same(&pair.left, &pair.right) { Ok(()) } else { compare(&mut readers, pair.a, pair.b, Values::rows(&pair.left), &mut cells) }
+            if is_same_slice(&pair.left, &pair.right) { Ok(()) } else { compare(&mut readers, pair.a, pair.b, Values::rows(&pair.left), &mut cells) }
         })?;
     }
     Ok(cells)
@@ -256,8 +256,12 @@ fn uncovered(mut covered: Vec<Range<u64>>, rows: u64) -> Vec<Range<u64>> {
     gaps
 }
 
-/// The rows that came and those that went.
-fn rows(objects: &Objects, old: &Table, new: &Table, segments: &[Aligned], out: &mut TableDiff) -> Result<(), TableError> {
+/// Slots in order, of some rows.
+pub type Slots = Vec<Range<u64>>;
+
+/// The rows that came, as slots of the newer state, and those that went, as slots of the older; `segments` as [`align`] gives them.
+pub fn row_changes(objects: &Objects, old: &Table, new: &Table, segments: &[Aligned]) -> Result<(Slots, Slots), TableError> {
+    let (mut came, mut went): (Slots, Slots) = Default::default();
     let (a, b) = (old.live.get(objects)?, new.live.get(objects)?);
     let (mut added, mut removed): (Vec<Range<u64>>, Vec<Range<u64>>) = Default::default();
     for segment in segments {
@@ -271,8 +275,8 @@ fn rows(objects: &Objects, old: &Table, new: &Table, segments: &[Aligned], out: 
         })?;
     }
     let sides = [
-        (a, segments.iter().map(|s| s.old..s.old + s.rows).collect::<Vec<_>>(), removed, &mut out.removed),
-        (b, segments.iter().map(|s| s.new..s.new + s.rows).collect(), added, &mut out.added),
+        (a, segments.iter().map(|s| s.old..s.old + s.rows).collect::<Vec<_>>(), removed, &mut went),
+        (b, segments.iter().map(|s| s.new..s.new + s.rows).collect(), added, &mut came),
     ];
     for (live, aligned, mut found, into) in sides {
         for gap in uncovered(aligned, live.rows()) {
@@ -286,11 +290,11 @@ fn rows(objects: &Objects, old: &Table, new: &Table, segments: &[Aligned], out: 
         found.sort_by_key(|r| r.start);
         found.into_iter().for_each(|range| extend(into, range));
     }
-    Ok(())
+    Ok((came, went))
 }
 
 /// Whether the first rows of two slices are known to be equal.
-fn same(x: &Slice, y: &Slice) -> bool {
+pub fn is_same_slice(x: &Slice, y: &Slice) -> bool {
     match (x, y) {
         (Slice::Chunk { chunk, first, .. }, Slice::Chunk { chunk: other, first: second, .. }) => chunk.id == other.id && first == second,
         (Slice::Large(x), Slice::Large(y)) => x == y,

@@ -11,6 +11,7 @@ mod error;
 pub mod key;
 pub mod large;
 mod lazy;
+pub mod merge;
 pub mod reach;
 pub mod replace;
 pub mod scan;

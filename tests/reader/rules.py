@@ -259,7 +259,7 @@ def check_chunk(repo, id, last):
     for row, value in enumerate(values):
         size = row_size(kind, value)
         total, size_in_block = total + size, size_in_block + size
-        if row + 1 - first == block_rows or not w and kind.name != "bool" and size_in_block >= 65536:
+        if row + 1 - first == block_rows or not w and kind.name != "bool" and (size_in_block >= 65536 or size >= 16384):
             blocks.append(row + 1 - first)
             first, size_in_block = row + 1, 0
         h = (h << min(64, max(1, size // 1024))) + row_mix(kind, value) & WORD

@@ -92,7 +92,8 @@ fn naive_ends(ty: &DataType, values: &[Value], limits: ChunkLimits) -> Vec<(usiz
         if may && (h >> 32) < u128::from(limit) || b >= limits.bytes_max || r >= limits.rows_max {
             ends.push((at + 1, End::Chunk(b)));
             (h, b, r, block_b, block_r) = (0, 0, 0, 0, 0);
-        } else if block_rows.map_or(block_b >= limits.block_bytes || block_r >= limits.block_rows_max, |rows| block_r >= rows) {
+        } else if block_rows.map_or(block_b >= limits.block_bytes || size >= limits.block_bytes / 4 || block_r >= limits.block_rows_max, |rows| block_r >= rows)
+        {
             ends.push((at + 1, End::Block));
             (block_b, block_r) = (0, 0);
         }
