@@ -9,6 +9,7 @@ mod damage;
 mod demo;
 mod drawn;
 mod golden;
+mod merges;
 mod real;
 mod replay;
 mod support;

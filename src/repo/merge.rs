@@ -1,0 +1,357 @@
+//! `merge`: another branch's changes, into the one that is checked out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+
+use super::{Repo, RepoError};
+use crate::base::{ColumnId, CommitId, RowId, TableId, TableObjectId};
+use crate::format::commit::Commit;
+use crate::format::snapshot::Snapshot;
+use crate::history::state::working_key;
+use crate::history::{Transaction, store_commit, store_snapshot};
+use crate::table::merge::{Conflict, ConflictKind, MergeCounts, MergeOptions, Side, merge};
+use crate::table::{Schema, Table};
+
+/// Bases that are merges themselves are merged first, so many times over at most.
+const BASES_DEPTH_MAX: usize = 32;
+
+/// How to merge.
+#[derive(Debug, Clone, Default)]
+pub struct MergeRequest {
+    /// The commit's message; else it names what was merged.
+    pub message: Option<String>,
+    /// Make a commit even where the branch could simply move forward.
+    pub no_ff: bool,
+    /// Tell what would happen, and change nothing.
+    pub dry_run: bool,
+    /// The side that wins every conflict.
+    pub strategy: Option<Side>,
+    /// Merge although nothing is common to both histories.
+    pub allow_unrelated: bool,
+}
+
+/// What became of a merge.
+#[derive(Debug, Clone)]
+pub enum MergeOutcome {
+    /// All of it was there already.
+    UpToDate,
+    /// The branch moved forward to that commit, which follows from its own.
+    FastForward(CommitId),
+    /// The merge was committed; `None` on a dry run.
+    Merged(Option<CommitId>),
+    /// The sides disagree; nothing was changed.
+    Conflicts,
+}
+
+/// The three states of a table of which a merge has something to tell.
+#[derive(Debug, Clone)]
+pub struct MergedTable {
+    /// Its name.
+    pub name: String,
+    /// The state that both come from.
+    pub base: Arc<Table>,
+    /// The state here.
+    pub ours: Arc<Table>,
+    /// The state there.
+    pub theirs: Arc<Table>,
+    /// What was taken.
+    pub counts: MergeCounts,
+    /// Where the sides disagree.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A table or view that cannot be both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameConflict {
+    /// Its name.
+    pub name: String,
+    /// What the sides did.
+    pub why: String,
+}
+
+/// A merge, done or not.
+#[derive(Debug, Clone)]
+pub struct MergeReport {
+    /// What became of it.
+    pub outcome: MergeOutcome,
+    /// The tables that were merged, by name.
+    pub tables: Vec<MergedTable>,
+    /// Tables and views in conflict as wholes.
+    pub names: Vec<NameConflict>,
+}
+
+/// A snapshot that was merged.
+#[derive(Default)]
+struct MergedSnapshot {
+    snapshot: Snapshot,
+    tables: Vec<MergedTable>,
+    names: Vec<NameConflict>,
+}
+
+/// The state of a merge base: a commit's, or the merge of several, in which cells may be unsettled.
+#[derive(Default)]
+struct Base {
+    snapshot: Snapshot,
+    unsettled: HashMap<TableId, HashSet<(ColumnId, u64)>>,
+}
+
+/// A table of a snapshot, by its id.
+type ById = HashMap<TableId, (String, TableObjectId, Arc<Table>)>;
+
+impl MergedTable {
+    /// The name of the column of a conflict, if it is about one.
+    pub fn column(&self, conflict: &Conflict) -> Option<&str> {
+        let id = conflict.column?;
+        [&self.ours, &self.theirs, &self.base].into_iter().find_map(|table| table.schema.columns.iter().find(|c| c.id == id)).map(|c| c.name.as_str())
+    }
+
+    /// The state that has a conflict's row, and the row's slot in it.
+    fn holder(&self, conflict: &Conflict) -> Option<(&Arc<Table>, u64)> {
+        let sides = [(&self.base, conflict.base), (&self.ours, conflict.ours), (&self.theirs, conflict.theirs)];
+        sides.into_iter().find_map(|(table, slot)| Some((table, slot?)))
+    }
+}
+
+impl Repo {
+    /// Merges a revision into the branch that is checked out. Where the sides disagree and no strategy decides, nothing changes, and the
+    /// report says where. Uncommitted changes are refused.
+    pub fn merge(&self, revision: &str, request: &MergeRequest) -> Result<MergeReport, RepoError> {
+        let working = self.working()?;
+        if working.dirty {
+            return Err(RepoError::refused_with("there are uncommitted changes", "commit them first, or forget them with 'dsv reset --hard'"));
+        }
+        let theirs = self.resolve_in(&working.view, revision)?;
+        let ours = self.require_tip(&working.head, working.tip)?;
+        let nothing = |outcome| MergeReport { outcome, tables: Vec::new(), names: Vec::new() };
+        let bases = self.graph().merge_bases(ours, theirs)?;
+        if bases == [theirs] {
+            return Ok(nothing(MergeOutcome::UpToDate));
+        }
+        if bases.is_empty() && !request.allow_unrelated {
+            return Err(RepoError::refused_with(format!("'{revision}' has no commit in common with what is checked out"), "--allow-unrelated merges it all the same"));
+        }
+        if bases == [ours] && !request.no_ff {
+            if !request.dry_run {
+                let mut transaction = Transaction::new(Some(working.view.clone()));
+                self.set_tip(&mut transaction, &working.head, theirs)?;
+                self.publish(transaction, format!("merge {revision}"))?;
+            }
+            return Ok(nothing(MergeOutcome::FastForward(theirs)));
+        }
+        let merged = self.merge_commits(&bases, ours, theirs, request.strategy, 0).inspect_err(|_| self.drop_written())?;
+        let in_conflict = !merged.names.is_empty() || merged.tables.iter().any(|table| !table.conflicts.is_empty());
+        let outcome = if in_conflict {
+            self.drop_written();
+            MergeOutcome::Conflicts
+        } else if request.dry_run {
+            self.drop_written();
+            MergeOutcome::Merged(None)
+        } else {
+            let now = self.environment.now_millis();
+            let message = request.message.clone().unwrap_or_else(|| format!("Merge '{revision}'"));
+            let author = self.identity()?.sign(now, self.environment.offset_minutes(now));
+            let snapshot = store_snapshot(&self.objects, &merged.snapshot)?;
+            let commit = Commit { snapshot, parents: vec![ours, theirs], author, committed_millis: now, message, source: BTreeMap::new(), flags: 0 };
+            let id = store_commit(&self.objects, &commit)?;
+            let mut transaction = Transaction::new(Some(working.view.clone()));
+            self.set_tip(&mut transaction, &working.head, id)?;
+            transaction.set(&working_key(&working.head), None)?;
+            self.publish(transaction, format!("merge {revision}"))?;
+            MergeOutcome::Merged(Some(id))
+        };
+        Ok(MergeReport { outcome, tables: merged.tables, names: merged.names })
+    }
+
+    fn merge_commits(&self, bases: &[CommitId], ours: CommitId, theirs: CommitId, strategy: Option<Side>, depth: usize) -> Result<MergedSnapshot, RepoError> {
+        let base = self.base_of(bases, depth)?;
+        let when = |id: CommitId| -> Result<i64, RepoError> { Ok(self.commit_of(id)?.committed_millis) };
+        let newer = if when(theirs)? >= when(ours)? { Side::Theirs } else { Side::Ours };
+        self.merge_snapshots(&base, &self.snapshot_of(ours)?, &self.snapshot_of(theirs)?, &MergeOptions { newer, strategy, unsettled: HashSet::new() })
+    }
+
+    /// The state that two commits come from; several bases are merged with each other first, and what they disagree about equals neither side.
+    fn base_of(&self, bases: &[CommitId], depth: usize) -> Result<Base, RepoError> {
+        let Some((first, rest)) = bases.split_first() else { return Ok(Base::default()) };
+        let mut base = Base { snapshot: self.snapshot_of(*first)?, unsettled: HashMap::new() };
+        let mut before = *first;
+        for next in rest {
+            if depth == BASES_DEPTH_MAX {
+                return Err(RepoError::refused("the histories cross too often to merge"));
+            }
+            let below = self.graph().merge_bases(before, *next)?;
+            let older = self.base_of(&below, depth + 1)?;
+            let merged = self.merge_snapshots(&older, &base.snapshot, &self.snapshot_of(*next)?, &MergeOptions::default())?;
+            base.snapshot = merged.snapshot;
+            base.unsettled.clear();
+            for table in merged.tables {
+                let cells = table.conflicts.iter().filter_map(|c| Some((c.column?, c.merged?))).collect();
+                base.unsettled.insert(table.ours.id, cells);
+            }
+            before = *next;
+        }
+        Ok(base)
+    }
+
+    fn by_id(&self, snapshot: &Snapshot) -> Result<ById, RepoError> {
+        let mut found = ById::new();
+        for (name, id) in &snapshot.tables {
+            let table = Table::load(self.objects(), *id)?;
+            found.insert(table.id, (name.clone(), *id, Arc::new(table)));
+        }
+        Ok(found)
+    }
+
+    fn merge_snapshots(&self, base: &Base, ours: &Snapshot, theirs: &Snapshot, options: &MergeOptions) -> Result<MergedSnapshot, RepoError> {
+        let (before, here, there) = (self.by_id(&base.snapshot)?, self.by_id(ours)?, self.by_id(theirs)?);
+        let mut done = MergedSnapshot::default();
+        // In the order of names, so that what is told is told in one order.
+        let ids: BTreeSet<(&str, TableId)> = here.iter().chain(&there).map(|(id, (name, ..))| (name.as_str(), *id)).collect();
+        let mut seen = HashSet::new();
+        for (_, id) in ids {
+            if !seen.insert(id) {
+                continue;
+            }
+            let was = before.get(&id);
+            match (here.get(&id), there.get(&id)) {
+                (Some((name, mine, ours)), Some((other_name, other, theirs))) => {
+                    let name = self.merged_name(&mut done, was.map(|w| w.0.as_str()), name, other_name, options);
+                    let merged = if mine == other || was.is_some_and(|w| w.1 == *other) {
+                        *mine
+                    } else if was.is_some_and(|w| w.1 == *mine) && base.unsettled.get(&id).is_none_or(HashSet::is_empty) {
+                        *other
+                    } else {
+                        let options = MergeOptions { unsettled: base.unsettled.get(&id).cloned().unwrap_or_default(), ..options.clone() };
+                        let old = match was {
+                            Some((.., table)) => table.clone(),
+                            None => Arc::new(Table::create(self.objects(), id, Schema::default())?),
+                        };
+                        let merged = merge(self.objects(), &old, ours, theirs, &options)?;
+                        let stored = merged.table.store(self.objects())?;
+                        done.tables.push(MergedTable {
+                            name: name.clone(),
+                            base: old,
+                            ours: ours.clone(),
+                            theirs: theirs.clone(),
+                            counts: merged.counts,
+                            conflicts: merged.conflicts,
+                        });
+                        stored
+                    };
+                    self.put_table(&mut done, name, merged, Side::Ours, options);
+                }
+                (Some((name, mine, _)), None) => self.one_sided(&mut done, (name, *mine), was.map(|w| w.1), Side::Ours, options),
+                (None, Some((name, other, _))) => self.one_sided(&mut done, (name, *other), was.map(|w| w.1), Side::Theirs, options),
+                (None, None) => {}
+            }
+        }
+        self.merge_views(&mut done, base, ours, theirs, options);
+        Ok(done)
+    }
+
+    fn merged_name(&self, done: &mut MergedSnapshot, was: Option<&str>, mine: &str, other: &str, options: &MergeOptions) -> String {
+        if mine == other || was == Some(other) {
+            return mine.to_owned();
+        }
+        if was == Some(mine) {
+            return other.to_owned();
+        }
+        match options.strategy {
+            Some(Side::Theirs) => other.to_owned(),
+            Some(Side::Ours) => mine.to_owned(),
+            None => {
+                done.names.push(NameConflict { name: mine.to_owned(), why: format!("table '{mine}' is called '{other}' there") });
+                mine.to_owned()
+            }
+        }
+    }
+
+    /// A table that one side alone has: it is new, or the other side dropped it.
+    fn one_sided(&self, done: &mut MergedSnapshot, (name, id): (&str, TableObjectId), was: Option<TableObjectId>, side: Side, options: &MergeOptions) {
+        match was {
+            None => self.put_table(done, name.to_owned(), id, side, options),
+            Some(was) if was == id => {}
+            Some(_) => match options.strategy {
+                Some(winner) if winner != side => {}
+                Some(_) => self.put_table(done, name.to_owned(), id, side, options),
+                None => {
+                    let (dropped, changed) = if side == Side::Ours { ("there", "here") } else { ("here", "there") };
+                    done.names.push(NameConflict { name: name.to_owned(), why: format!("table '{name}' was dropped {dropped} and changed {changed}") });
+                }
+            },
+        }
+    }
+
+    fn put_table(&self, done: &mut MergedSnapshot, name: String, id: TableObjectId, side: Side, options: &MergeOptions) {
+        let taken = done.snapshot.tables.get(&name).is_some_and(|known| *known != id);
+        if taken && options.strategy.is_none() {
+            done.names.push(NameConflict { why: format!("two different tables have the name '{name}'"), name });
+        } else if !taken || options.strategy == Some(side) {
+            done.snapshot.tables.insert(name, id);
+        }
+    }
+
+    fn merge_views(&self, done: &mut MergedSnapshot, base: &Base, ours: &Snapshot, theirs: &Snapshot, options: &MergeOptions) {
+        let names: BTreeSet<&String> = ours.views.keys().chain(theirs.views.keys()).collect();
+        for name in names {
+            let (was, mine, other) = (base.snapshot.views.get(name), ours.views.get(name), theirs.views.get(name));
+            let merged = if mine == other || was == other {
+                mine
+            } else if was == mine {
+                other
+            } else {
+                match options.strategy {
+                    Some(Side::Theirs) => other,
+                    Some(Side::Ours) => mine,
+                    None => {
+                        done.names.push(NameConflict { name: name.clone(), why: format!("view '{name}' was changed here and there") });
+                        mine
+                    }
+                }
+            };
+            if let Some(sql) = merged {
+                done.snapshot.views.insert(name.clone(), sql.clone());
+            }
+        }
+    }
+
+    /// The id of a conflict's row.
+    pub fn conflict_row(&self, table: &MergedTable, conflict: &Conflict) -> Result<Option<RowId>, RepoError> {
+        let Some((state, slot)) = table.holder(conflict) else { return Ok(None) };
+        Ok(state.row_ids(self.objects(), slot..slot + 1)?.into_iter().next())
+    }
+
+    /// The key of a conflict's row by column, in the key's order; empty without a key.
+    pub fn conflict_key(&self, table: &MergedTable, conflict: &Conflict) -> Result<Vec<(String, ArrayRef)>, RepoError> {
+        let Some((state, slot)) = table.holder(conflict) else { return Ok(Vec::new()) };
+        let columns = state.schema.key_indices();
+        let cells = state.take(self.objects(), &[slot], &columns)?;
+        Ok(cells.schema().fields().iter().map(|f| f.name().clone()).zip(cells.columns().iter().cloned()).collect())
+    }
+
+    /// The cell of a conflict in the base (`None`) or on a side, as an array of one value; `None` where that state has no such cell.
+    pub fn conflict_cell(&self, table: &MergedTable, conflict: &Conflict, side: Option<Side>) -> Result<Option<ArrayRef>, RepoError> {
+        let (state, slot) = match side {
+            None => (&table.base, conflict.base),
+            Some(Side::Ours) => (&table.ours, conflict.ours),
+            Some(Side::Theirs) => (&table.theirs, conflict.theirs),
+        };
+        let index = conflict.column.and_then(|id| state.schema.columns.iter().position(|c| c.id == id));
+        let (Some(slot), Some(index)) = (slot, index) else { return Ok(None) };
+        Ok(Some(state.take(self.objects(), &[slot], &[index])?.column(0).clone()))
+    }
+}
+
+/// A conflict's kind in one word, as `dsv conflicts` and `--json` have it.
+pub fn kind_name(kind: &ConflictKind) -> &'static str {
+    match kind {
+        ConflictKind::Cell => "cell",
+        ConflictKind::Deleted(Side::Ours) => "deleted-here",
+        ConflictKind::Deleted(Side::Theirs) => "deleted-there",
+        ConflictKind::Key => "key",
+        ConflictKind::Dropped(Side::Ours) => "dropped-here",
+        ConflictKind::Dropped(Side::Theirs) => "dropped-there",
+        ConflictKind::Schema(_) => "schema",
+    }
+}
