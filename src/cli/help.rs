@@ -10,8 +10,8 @@ use super::Cli;
 /// The verbs in the order in which `dsv --help` shows them.
 pub const GROUPS: &[(&str, &[&str])] = &[
     ("Start", &["init", "import", "status", "commit"]),
-    ("Look", &["log", "show", "head", "sample", "cat", "stats", "query", "export"]),
-    ("Branch", &["branch", "switch", "tag"]),
+    ("Look", &["log", "show", "diff", "head", "sample", "cat", "stats", "query", "export"]),
+    ("Branch", &["branch", "switch", "merge", "tag"]),
     ("Shape tables", &["table", "column"]),
     ("Go back", &["undo", "redo", "restore", "reset", "operations"]),
     ("Keep house", &["verify", "gc", "compact", "config", "completions"]),

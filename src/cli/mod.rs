@@ -11,6 +11,7 @@ pub mod look;
 pub mod refs;
 pub mod sql;
 pub mod ui;
+mod value;
 pub mod verb;
 
 use std::path::PathBuf;

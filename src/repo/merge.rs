@@ -130,7 +130,10 @@ impl Repo {
             return Ok(nothing(MergeOutcome::UpToDate));
         }
         if bases.is_empty() && !request.allow_unrelated {
-            return Err(RepoError::refused_with(format!("'{revision}' has no commit in common with what is checked out"), "--allow-unrelated merges it all the same"));
+            return Err(RepoError::refused_with(
+                format!("'{revision}' has no commit in common with what is checked out"),
+                "--allow-unrelated merges it all the same",
+            ));
         }
         if bases == [ours] && !request.no_ff {
             if !request.dry_run {

@@ -38,7 +38,7 @@ use crate::format::snapshot::Snapshot;
 use crate::history::{Graph, HistoryError, Ledger, Range, Resolver, Selection, Stamp, Transaction, View, load_snapshot};
 
 pub use branch::BranchInfo;
-pub use changes::{Change, NameChange};
+pub use changes::{Change, NameChange, tables as changed_tables, views as changed_views};
 pub use commit::{CommitOptions, Committed};
 pub use config::{Config, Scope, Setting};
 pub use environment::Environment;

@@ -7,12 +7,14 @@ mod commit;
 mod compact;
 mod completions;
 mod config;
+mod diff;
 mod export;
 mod gc;
 mod head;
 mod import;
 mod init;
 mod log;
+mod merge;
 mod operations;
 mod query;
 mod redo;
@@ -53,7 +55,7 @@ macro_rules! verbs {
 verbs! {
     Init init, Import import, Status status, Commit commit,
     Log log, Show show, Head head, Sample sample, Cat cat, Stats stats, Query query, Export export,
-    Branch branch, Switch switch, Tag tag,
+    Branch branch, Switch switch, Tag tag, Diff diff, Merge merge,
     Table table, Column column,
     Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
     Verify verify, Gc gc, Compact compact, Config config, Completions completions,

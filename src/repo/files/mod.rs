@@ -43,6 +43,12 @@ pub use media::{Check, Media, MediaKind};
 pub use source::{Compression, inputs, spool_stdin};
 pub use temp::TempFile;
 pub use unify::unify;
+
+/// A cell of a column of that type as JSON, as exports have it; says why where it cannot be printed.
+pub fn cell_json(ty: &crate::format::Type, array: &dyn arrow::array::Array, row: usize) -> Result<String, String> {
+    let mut out = String::new();
+    print::json(ty, array, row, &mut out).map(|()| out)
+}
 pub use write::{Target, WriteError, WriteOptions, Written, write};
 
 use crate::base::Progress;

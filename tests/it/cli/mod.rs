@@ -5,5 +5,6 @@ mod formats;
 mod help;
 mod history;
 mod interrupted;
+mod merging;
 mod tables;
 mod terminal;

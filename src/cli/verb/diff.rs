@@ -1,0 +1,316 @@
+//! `dsv diff`.
+
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use serde_json::{Map, Value, json};
+
+use crate::base::TableObjectId;
+use crate::cli::context::Context;
+use crate::cli::describe;
+use crate::cli::error::CliError;
+use crate::cli::ui::cell::{Cell, Printer};
+use crate::cli::ui::format;
+use crate::cli::ui::table::{Heading, draw};
+use crate::cli::value;
+use crate::repo::{Change, Repo, changed_tables, changed_views};
+use crate::table::Table;
+use crate::table::diff::{SchemaChange, TableDiff, diff};
+
+/// Rows read at a time.
+const ROWS: usize = 256;
+
+/// Show what changed, down to the cell
+///
+/// Without a revision: what is not committed yet. With one: what differs between it and the working state. With two, or A..B: between them; A...B: what B
+/// changed since it left A. After --, a table and columns of it.
+///
+/// With --json, a line for each change: {"table", "change": "added|removed|changed|schema", "key" or "row", "column", "before", "after"}; an added or
+/// removed row is one line, its cells an object; bytes are {"type", "bytes_total", "blake3"}.
+///
+/// Examples:
+///
+///   dsv diff
+///   dsv diff main~3
+///   dsv diff v1.0 main -- frames label
+///   dsv diff main...relabel --stat
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Diff {
+    /// The revisions to compare
+    #[arg(value_name = "REV")]
+    revisions: Vec<String>,
+    /// Only a line a table
+    #[arg(long)]
+    stat: bool,
+    /// Exit with 1 if anything differs
+    #[arg(long)]
+    exit_code: bool,
+    /// At most so many rows of each kind a table (with --json: all, if this is not given)
+    #[arg(short = 'n', long, value_name = "N")]
+    limit: Option<usize>,
+    /// A table, and columns of it
+    #[arg(last = true, value_name = "TABLE [COLUMN]")]
+    path: Vec<String>,
+}
+
+impl Diff {
+    pub fn run(self, context: &Context) -> Result<(), CliError> {
+        let repo = context.repo()?;
+        let (from, to) = sides(&repo, &self.revisions)?;
+        let before = match &from {
+            Some(revision) => repo.snapshot_at(revision)?,
+            // A branch without a commit starts from nothing.
+            None => repo.working()?.tip.map(|tip| repo.snapshot_of(tip)).transpose()?.unwrap_or_default(),
+        };
+        let after = repo.snapshot(to.as_deref())?;
+        let mut changes = changed_tables(&before, &after);
+        let mut views = changed_views(&before, &after);
+        if let Some(table) = self.path.first() {
+            if !before.tables.contains_key(table) && !after.tables.contains_key(table) {
+                // Says so, with the names that come near.
+                repo.table(table, to.as_deref())?;
+            }
+            changes.retain(|change| change.name == *table);
+            views.clear();
+        }
+        let columns = self.path.get(1..).unwrap_or_default();
+        let mut out = context.ui.page();
+        let described = describe::tables(&repo, &changes)?;
+        let views = describe::views(&views);
+        let mut differs = !views.is_empty();
+        for (change, summary) in changes.iter().zip(&described) {
+            let pair = match &change.change {
+                Change::Added(new) => (None, Some(*new)),
+                Change::Removed(old) => (Some(*old), None),
+                Change::Changed(old, new) => (Some(*old), Some(*new)),
+                Change::Renamed(_, same) => (Some(*same), Some(*same)),
+            };
+            let found = TablePair::open(&repo, &change.name, pair, columns)?;
+            differs |= found.differs() || matches!(change.change, Change::Renamed(..));
+            if context.ui.json && !self.stat {
+                found.lines(&mut out, self.limit.unwrap_or(usize::MAX))?;
+            } else if context.ui.json {
+                writeln!(out, "{}", summary.json())?;
+            } else {
+                writeln!(out, "{}", summary.line(context.ui.paint))?;
+                if !self.stat {
+                    found.draw(context, &mut out, self.limit.unwrap_or(10))?;
+                }
+            }
+        }
+        for view in &views {
+            if context.ui.json { writeln!(out, "{}", view.json())? } else { writeln!(out, "{}", view.line(context.ui.paint))? }
+        }
+        out.finish()?;
+        if !differs && !context.ui.json {
+            context.ui.note("Nothing differs");
+        }
+        if differs && self.exit_code { Err(CliError::no("")) } else { Ok(()) }
+    }
+}
+
+/// What to compare: `None` first for HEAD, second for the working state.
+fn sides(repo: &Repo, revisions: &[String]) -> Result<(Option<String>, Option<String>), CliError> {
+    let name = |text: &str| if text.is_empty() { "HEAD".to_owned() } else { text.to_owned() };
+    match revisions {
+        [] => Ok((None, None)),
+        [one] => {
+            if let Some((a, b)) = one.split_once("...") {
+                let (a, b) = (repo.resolve(&name(a))?, repo.resolve(&name(b))?);
+                let base = repo.graph().merge_bases(a, b).map_err(crate::repo::RepoError::from)?.first().copied();
+                let base = base.ok_or_else(|| CliError::usage(format!("'{one}': the two have no commit in common")))?;
+                return Ok((Some(base.to_string()), Some(b.to_string())));
+            }
+            match one.split_once("..") {
+                Some((a, b)) => Ok((Some(name(a)), Some(name(b)))),
+                None => Ok((Some(one.clone()), None)),
+            }
+        }
+        [a, b] => Ok((Some(a.clone()), Some(b.clone()))),
+        [_, _, more, ..] => Err(CliError::usage(format!("two revisions can be compared, not '{more}' as well; a table goes after --"))),
+    }
+}
+
+/// Two states of a table, and how they differ.
+struct TablePair<'a> {
+    repo: &'a Repo,
+    name: &'a str,
+    old: Option<Arc<Table>>,
+    new: Option<Arc<Table>>,
+    diff: TableDiff,
+}
+
+impl<'a> TablePair<'a> {
+    fn open(repo: &'a Repo, name: &'a str, pair: (Option<TableObjectId>, Option<TableObjectId>), columns: &[String]) -> Result<TablePair<'a>, CliError> {
+        let objects = repo.objects();
+        let load = |id: Option<TableObjectId>| id.map(|id| Table::load(objects, id).map(Arc::new)).transpose();
+        let (old, new) = (load(pair.0)?, load(pair.1)?);
+        let mut found = match (&old, &new) {
+            (Some(old), Some(new)) => diff(objects, old, new)?,
+            (Some(one), None) => TableDiff { removed: live(repo, one)?, ..TableDiff::default() },
+            (None, Some(one)) => TableDiff { added: live(repo, one)?, ..TableDiff::default() },
+            (None, None) => TableDiff::default(),
+        };
+        if !columns.is_empty() {
+            if let Some(table) = new.as_ref().or(old.as_ref()) {
+                for column in columns {
+                    table.schema.index(column)?;
+                }
+                found.changed.retain(|change| table.schema.columns.get(change.new).is_some_and(|c| columns.contains(&c.name)));
+            }
+            (found.added, found.removed, found.schema) = Default::default();
+        }
+        Ok(TablePair { repo, name, old, new, diff: found })
+    }
+
+    fn differs(&self) -> bool {
+        !self.diff.is_empty() || self.old.is_some() != self.new.is_some()
+    }
+
+    /// Calls `each` for up to `limit` of these slots, a batch at a time: the cells, and the rows' ids.
+    fn rows(&self, table: &Table, slots: &[u64], mut each: impl FnMut(&RecordBatch, &[String]) -> Result<(), CliError>) -> Result<(), CliError> {
+        let columns: Vec<usize> = (0..table.columns.len()).collect();
+        for part in slots.chunks(ROWS) {
+            let batch = table.take(self.repo.objects(), part, &columns)?;
+            let ids = self.ids(table, part)?;
+            each(&batch, &ids)?;
+        }
+        Ok(())
+    }
+
+    fn ids(&self, table: &Table, slots: &[u64]) -> Result<Vec<String>, CliError> {
+        let id = |slot: &u64| Ok(table.row_ids(self.repo.objects(), *slot..slot + 1)?.first().map(ToString::to_string).unwrap_or_default());
+        slots.iter().map(id).collect()
+    }
+
+    /// A row's key as an object, or its id.
+    fn row_name(&self, table: &Table, slot: u64) -> Result<(&'static str, Value), CliError> {
+        let key = table.schema.key_indices();
+        if key.is_empty() {
+            return Ok(("row", json!(self.ids(table, &[slot])?.first())));
+        }
+        let cells = table.take(self.repo.objects(), &[slot], &key)?;
+        let mut object = Map::new();
+        for (i, cell) in key.iter().zip(cells.columns()) {
+            let column = &table.schema.columns[*i];
+            object.insert(column.name.clone(), value::json(&column.ty, cell, 0)?);
+        }
+        Ok(("key", Value::Object(object)))
+    }
+
+    /// One JSON line a change.
+    fn lines(&self, out: &mut dyn Write, limit: usize) -> Result<(), CliError> {
+        for change in &self.diff.schema {
+            let (column, before, after) = match change {
+                SchemaChange::Added { name, ty } => (name, None, Some(ty.to_string())),
+                SchemaChange::Dropped { name, ty } => (name, Some(ty.to_string()), None),
+                SchemaChange::Renamed { from, to } => (to, Some(from.clone()), Some(to.clone())),
+                SchemaChange::Retyped { name, from, to } => (name, Some(from.to_string()), Some(to.to_string())),
+            };
+            writeln!(out, "{}", json!({ "table": self.name, "change": "schema", "row": null, "column": column, "before": before, "after": after }))?;
+        }
+        for (table, ranges, change, side) in [(&self.old, &self.diff.removed, "removed", "before"), (&self.new, &self.diff.added, "added", "after")] {
+            let Some(table) = table else { continue };
+            let slots: Vec<u64> = ranges.iter().flat_map(Clone::clone).take(limit).collect();
+            let mut at = 0;
+            self.rows(table, &slots, |batch, _| {
+                for row in 0..batch.num_rows() {
+                    let mut cells = Map::new();
+                    for (column, array) in table.schema.columns.iter().zip(batch.columns()) {
+                        cells.insert(column.name.clone(), value::json(&column.ty, array, row)?);
+                    }
+                    let (kind, name) = self.row_name(table, slots[at])?;
+                    at += 1;
+                    let (before, after) = if side == "before" { (Value::Object(cells), Value::Null) } else { (Value::Null, Value::Object(cells)) };
+                    writeln!(out, "{}", json!({ "table": self.name, "change": change, kind: name, "column": null, "before": before, "after": after }))?;
+                }
+                Ok(())
+            })?;
+        }
+        let (Some(old), Some(new)) = (&self.old, &self.new) else { return Ok(()) };
+        for change in &self.diff.changed {
+            let (was, is) = (&old.schema.columns[change.old], &new.schema.columns[change.new]);
+            for (a, b) in change.cells.iter().take(limit) {
+                let before = value::json(&was.ty, old.take(self.repo.objects(), &[*a], &[change.old])?.column(0), 0)?;
+                let after = value::json(&is.ty, new.take(self.repo.objects(), &[*b], &[change.new])?.column(0), 0)?;
+                let (kind, name) = self.row_name(new, *b)?;
+                writeln!(out, "{}", json!({ "table": self.name, "change": "changed", kind: name, "column": is.name, "before": before, "after": after }))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tables of the rows and cells, the first of each kind.
+    fn draw(&self, context: &Context, out: &mut dyn Write, limit: usize) -> Result<(), CliError> {
+        for (table, ranges, sign) in [(&self.old, &self.diff.removed, "-"), (&self.new, &self.diff.added, "+")] {
+            let Some(table) = table else { continue };
+            let total: u64 = ranges.iter().map(|r| r.end - r.start).sum();
+            let slots: Vec<u64> = ranges.iter().flat_map(Clone::clone).take(limit).collect();
+            if slots.is_empty() {
+                continue;
+            }
+            let mut rows = Vec::new();
+            self.rows(table, &slots, |batch, _| {
+                let schema = batch.schema();
+                let printers = schema.fields().iter().zip(batch.columns()).map(|(field, array)| Printer::new(field, array)).collect::<Result<Vec<_>, _>>();
+                let printers = printers.map_err(|e| CliError::fault(e.to_string()))?;
+                rows.extend(
+                    (0..batch.num_rows()).map(|row| std::iter::once(Cell::plain(sign)).chain(printers.iter().map(|p| p.cell(row))).collect::<Vec<_>>()),
+                );
+                Ok(())
+            })?;
+            let headings = std::iter::once(Heading::left("")).chain(table.schema.columns.iter().map(|c| Heading::left(&c.name))).collect();
+            draw(&context.ui, out, headings, &rows)?;
+            more(out, total, slots.len(), "row")?;
+        }
+        let (Some(old), Some(new)) = (&self.old, &self.new) else { return Ok(()) };
+        let total = self.diff.cells_changed();
+        let mut rows = Vec::new();
+        for change in &self.diff.changed {
+            let (was, is) = (&old.schema.columns[change.old], &new.schema.columns[change.new]);
+            for (a, b) in change.cells.iter().take(limit.saturating_sub(rows.len())) {
+                let (before, after) = (old.take(self.repo.objects(), &[*a], &[change.old])?, new.take(self.repo.objects(), &[*b], &[change.new])?);
+                let name = match self.row_name(new, *b)?.1 {
+                    Value::Object(key) => key.iter().map(|(name, cell)| format!("{name}={}", plain(cell))).collect::<Vec<_>>().join(", "),
+                    other => plain(&other),
+                };
+                let cell = |ty: &crate::format::Type, batch: &RecordBatch| -> Result<Cell, CliError> {
+                    Ok(Printer::new(&ty.field("", true), batch.column(0)).map_err(|e| CliError::fault(e.to_string()))?.cell(0))
+                };
+                rows.push(vec![Cell::plain(name), Cell::plain(&is.name), cell(&was.ty, &before)?, cell(&is.ty, &after)?]);
+            }
+        }
+        if !rows.is_empty() {
+            let shown = rows.len();
+            draw(&context.ui, out, ["row", "column", "before", "after"].map(Heading::left).to_vec(), &rows)?;
+            more(out, total, shown, "cell")?;
+        }
+        Ok(())
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn more(out: &mut dyn Write, total: u64, shown: usize, what: &str) -> Result<(), CliError> {
+    let left = total.saturating_sub(shown as u64);
+    if left > 0 {
+        writeln!(out, "  ... and {} more; -n N shows more", format::plural(left, what))?;
+    }
+    Ok(())
+}
+
+fn live(repo: &Repo, table: &Table) -> Result<Vec<Range<u64>>, CliError> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for slot in table.live_slots(repo.objects())? {
+        match ranges.last_mut() {
+            Some(last) if last.end == slot => last.end += 1,
+            _ => ranges.push(slot..slot + 1),
+        }
+    }
+    Ok(ranges)
+}
