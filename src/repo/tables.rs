@@ -11,6 +11,7 @@ use crate::format::snapshot::Snapshot;
 use crate::table::compact::Compacted;
 use crate::table::edit::Fill;
 use crate::table::key::KeyIndex;
+use crate::table::merge::Policy;
 use crate::table::{Schema, Table, TableError};
 
 use super::import::table_seed;
@@ -136,6 +137,11 @@ impl Repo {
     /// Renames a column.
     pub fn rename_column(&self, table: &str, from: &str, to: &str, command: &str) -> Result<(), RepoError> {
         self.edit_table(table, command, |table| Ok(table.rename_column(from, to)?))
+    }
+
+    /// Sets the rule that decides cells of a column that both sides of a merge changed, or takes it away.
+    pub fn set_policy(&self, table: &str, name: &str, policy: Option<Policy>, command: &str) -> Result<(), RepoError> {
+        self.edit_table(table, command, |table| Ok(table.set_policy(name, policy)?))
     }
 
     /// Changes a column's type. Where every value fits exactly nothing is rewritten.

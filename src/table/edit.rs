@@ -12,6 +12,7 @@ use crate::format::node::{Run, Slice, Values};
 use crate::tree::Rope;
 
 use super::column::repeat;
+use super::merge::{POLICY_OPTION, Policy};
 use super::schema::widens;
 use super::write::{ColumnWriter, is_literal};
 use super::{LazyRope, Table, TableError};
@@ -166,6 +167,20 @@ impl Table {
         let mut table = self.clone();
         table.schema.columns[index].name = to.to_owned();
         table.schema.check()?;
+        Ok(table)
+    }
+
+    /// The table with a rule, kept with a column, for cells that both sides of a merge changed; `None` takes it away. Errors where the rule means
+    /// nothing for values of the column's type.
+    pub fn set_policy(&self, name: &str, policy: Option<Policy>) -> Result<Table, TableError> {
+        let index = self.schema.index(name)?;
+        let mut table = self.clone();
+        let column = &mut table.schema.columns[index];
+        match policy {
+            None => drop(column.options.remove(POLICY_OPTION)),
+            Some(policy) if policy.fits(&column.ty) => drop(column.options.insert(POLICY_OPTION.to_owned(), policy.to_string())),
+            Some(policy) => return Err(TableError::Schema(format!("the merge policy {policy} means nothing for column '{name}', which is {}", column.ty))),
+        }
         Ok(table)
     }
 

@@ -1,5 +1,7 @@
 //! `dsv column`.
 
+use std::io::Write;
+
 use arrow::array::new_null_array;
 
 use crate::cli::args;
@@ -9,8 +11,9 @@ use crate::cli::sql;
 use crate::format::Type;
 use crate::table::TableError;
 use crate::table::edit::Fill;
+use crate::table::merge::{self, POLICY_OPTION};
 
-/// Add, drop, rename and retype the columns of a table
+/// Add, drop, rename and retype the columns of a table; keep merge policies
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, subcommand_required = true, arg_required_else_help = true)]
 pub struct Column {
@@ -25,6 +28,7 @@ enum Verb {
     Drop(Drop),
     Rename(Rename),
     Retype(Retype),
+    Policy(Policy),
 }
 
 impl Column {
@@ -34,6 +38,7 @@ impl Column {
             Verb::Drop(verb) => verb.run(context),
             Verb::Rename(verb) => verb.run(context),
             Verb::Retype(verb) => verb.run(context),
+            Verb::Policy(verb) => verb.run(context),
         }
     }
 }
@@ -189,6 +194,57 @@ fn taken(error: TableError) -> CliError {
     match error {
         TableError::DuplicateColumn(name) => CliError::usage(format!("the table has a column '{name}' already")),
         other => other.into(),
+    }
+}
+
+/// Keep a rule with a column that decides what both sides of a merge changed
+///
+/// ours, theirs: that side wins. newest: the side with the later commit. max, min. sum-of-changes: both changes are added, for counts. non-null: a value
+/// wins over null. json-by-field: JSON objects merge field by field. list-union: lists merge as sets. none takes the rule away. Without a rule, such cells are
+/// conflicts.
+///
+/// Examples:
+///
+///   dsv column policy birds sightings sum-of-changes
+///   dsv column policy birds label              show it
+///   dsv column policy birds label none
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+struct Policy {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    table: String,
+    /// The column
+    #[arg(value_name = "COLUMN")]
+    column: String,
+    /// The rule
+    #[arg(value_name = "POLICY")]
+    policy: Option<String>,
+}
+
+impl Policy {
+    fn run(self, context: &Context) -> Result<(), CliError> {
+        let Some(policy) = self.policy else {
+            let table = context.repo()?.table(&self.table, None)?;
+            let column = table.schema.columns.get(table.schema.index(&self.column)?);
+            let kept = column.and_then(|column| column.options.get(POLICY_OPTION)).map_or("none", String::as_str);
+            let mut out = context.ui.out();
+            if context.ui.json {
+                writeln!(out, "{}", serde_json::json!({ "table": self.table, "column": self.column, "policy": kept }))?;
+            } else {
+                writeln!(out, "{kept}")?;
+            }
+            return Ok(out.finish()?);
+        };
+        let rule = if policy == "none" { None } else { Some(policy.parse::<merge::Policy>()?) };
+        let repo = context.working_repo()?;
+        let command = args::command(["column", "policy", &self.table, &self.column, &policy]);
+        repo.set_policy(&self.table, &self.column, rule, &command)?;
+        context.ui.note(match rule {
+            Some(rule) => format!("Merges decide column {} of table {} by {rule}", self.column, self.table),
+            None => format!("What both sides change in column {} of table {} is a conflict", self.column, self.table),
+        });
+        Ok(())
     }
 }
 

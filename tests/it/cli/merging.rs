@@ -89,3 +89,29 @@ fn a_dirty_target_and_histories_apart_are_refused() {
     s.ok(["reset", "--hard"]);
     assert_eq!(s.run(["merge", "relabel"]).code, 1);
 }
+
+#[test]
+fn a_policy_decides() {
+    let s = Sandbox::repo();
+    s.file("base.csv", "id,seen,note\n1,10,\n2,20,x\n");
+    s.ok(["import", "pets", "base.csv", "--key", "id"]);
+    s.ok(["column", "policy", "pets", "seen", "sum-of-changes"]);
+    assert_eq!(s.ok(["column", "policy", "pets", "seen"]), "sum-of-changes\n");
+    assert_eq!(s.ok(["column", "policy", "pets", "note"]), "none\n");
+    s.ok(["commit", "-m", "pets"]);
+    for (policy, why) in [("sum-of-changes", "means nothing"), ("best", "no merge policy")] {
+        assert!(s.refused(2, ["column", "policy", "pets", "note", policy]).contains(why));
+    }
+    s.ok(["switch", "-c", "later"]);
+    s.file("later.csv", "id,seen\n1,13\n2,20\n");
+    s.ok(["import", "pets", "later.csv", "--key", "id"]);
+    s.ok(["commit", "-m", "later"]);
+    s.ok(["switch", "main"]);
+    s.file("here.csv", "id,seen\n1,15\n2,21\n");
+    s.ok(["import", "pets", "here.csv", "--key", "id"]);
+    s.ok(["commit", "-m", "here"]);
+    s.ok(["merge", "later"]);
+    assert_eq!(s.ok(["query", "SELECT id, seen, note FROM pets ORDER BY id", "--format", "csv"]), "id,seen,note\n1,18,\n2,21,x\n");
+    s.ok(["column", "policy", "pets", "seen", "none"]);
+    assert_eq!(s.ok(["column", "policy", "pets", "seen"]), "none\n");
+}
