@@ -14,7 +14,7 @@ pub const LONG_ROW: u64 = 4;
 /// Sizes of chunks and blocks. The default is the format's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkLimits {
-    /// A block has at least so many bytes, where that is possible.
+    /// Rows are added to a block until it has so many bytes, or until a long one was added: of a [`LONG_ROW`]th of them.
     pub block_bytes: u64,
     /// A block has at most so many rows.
     pub block_rows_max: u64,

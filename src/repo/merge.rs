@@ -152,12 +152,7 @@ impl Repo {
             self.drop_written();
             MergeOutcome::Merged(None)
         } else {
-            let now = self.environment.now_millis();
-            let message = request.message.clone().unwrap_or_else(|| format!("Merge '{revision}'"));
-            let author = self.identity()?.sign(now, self.environment.offset_minutes(now));
-            let snapshot = store_snapshot(&self.objects, &merged.snapshot)?;
-            let commit = Commit { snapshot, parents: vec![ours, theirs], author, committed_millis: now, message, source: BTreeMap::new(), flags: 0 };
-            let id = store_commit(&self.objects, &commit)?;
+            let id = self.store_merge(&merged.snapshot, [ours, theirs], revision, request).inspect_err(|_| self.drop_written())?;
             let mut transaction = Transaction::new(Some(working.view.clone()));
             self.set_tip(&mut transaction, &working.head, id)?;
             transaction.set(&working_key(&working.head), None)?;
@@ -165,6 +160,15 @@ impl Repo {
             MergeOutcome::Merged(Some(id))
         };
         Ok(MergeReport { outcome, tables: merged.tables, names: merged.names })
+    }
+
+    fn store_merge(&self, snapshot: &Snapshot, parents: [CommitId; 2], revision: &str, request: &MergeRequest) -> Result<CommitId, RepoError> {
+        let now = self.environment.now_millis();
+        let message = request.message.clone().unwrap_or_else(|| format!("Merge '{revision}'"));
+        let author = self.identity()?.sign(now, self.environment.offset_minutes(now));
+        let snapshot = store_snapshot(&self.objects, snapshot)?;
+        let commit = Commit { snapshot, parents: parents.to_vec(), author, committed_millis: now, message, source: BTreeMap::new(), flags: 0 };
+        Ok(store_commit(&self.objects, &commit)?)
     }
 
     fn merge_commits(&self, bases: &[CommitId], ours: CommitId, theirs: CommitId, strategy: Option<Side>, depth: usize) -> Result<MergedSnapshot, RepoError> {
@@ -346,7 +350,7 @@ impl Repo {
     }
 }
 
-/// A conflict's kind in one word, as `dsv conflicts` and `--json` have it.
+/// A conflict's kind in one word, as people and machines are shown it.
 pub fn kind_name(kind: &ConflictKind) -> &'static str {
     match kind {
         ConflictKind::Cell => "cell",

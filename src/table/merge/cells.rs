@@ -8,11 +8,11 @@ use arrow::array::{Array, ArrayRef, make_comparator};
 use arrow::compute::{SortOptions, concat};
 
 use crate::chunk::Objects;
-use crate::format::node::Values;
+use crate::format::node::{Kind, Values};
 use crate::tree::{Builder, Rope, differ};
 
 use super::policy::{Policy, decide};
-use super::rows::{Map, covered, left_by, live_in_both, rows_of};
+use super::rows::{Map, covered, left_by, live_in_both};
 use super::schema::Part;
 use super::{Conflict, ConflictKind, MergeCounts, MergeOptions, Rows, Side, Table, TableError};
 use crate::table::LazyRope;
@@ -110,7 +110,7 @@ impl<'a> Cells<'a> {
                 if is_same_slice(&pair.left, &pair.right) {
                     return Ok(());
                 }
-                let rows = rows_of(&pair.left);
+                let rows = Values::rows(&pair.left);
                 match found.last_mut() {
                     Some(last) if last.old + last.rows == pair.a && last.new + last.rows == pair.b => last.rows += rows,
                     _ => found.push(Aligned { old: pair.a, new: pair.b, rows }),
@@ -283,7 +283,7 @@ impl<'a> Cells<'a> {
         let mut stretches = Vec::new();
         differ::<Values, TableError>(store, (a, stretch.old), (b, stretch.new), stretch.rows, &mut |pair| {
             if !is_same_slice(&pair.left, &pair.right) {
-                stretches.push(Aligned { old: pair.a, new: pair.b, rows: rows_of(&pair.left) });
+                stretches.push(Aligned { old: pair.a, new: pair.b, rows: Values::rows(&pair.left) });
             }
             Ok(())
         })?;

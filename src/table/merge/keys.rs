@@ -9,7 +9,7 @@ use crate::chunk::Objects;
 use super::rows::Places;
 use super::{Conflict, ConflictKind, MergeOptions, Merged, Rows, Side, Table, TableError};
 use crate::table::diff::is_live;
-use crate::table::key::{RowHash, RowHasher};
+use crate::table::key::{KeyIndex, RowHash, RowHasher};
 
 fn slots(ranges: &[Range<u64>]) -> Vec<u64> {
     ranges.iter().flat_map(Clone::clone).collect()
@@ -133,10 +133,7 @@ pub fn check(
     done: &mut Merged,
     options: &MergeOptions,
 ) -> Result<(), TableError> {
-    let Some(keys) = keys(objects, ours, theirs)? else { return Ok(()) };
-    if keys.key != done.table.schema.key {
-        return Ok(());
-    }
+    let Some(keys) = keys(objects, ours, theirs)?.filter(|keys| keys.key == done.table.schema.key) else { return check_all(objects, done) };
     let own: Vec<u64> = slots(&rows.added_ours).into_iter().chain(keyed.iter().copied()).filter_map(|slot| places.ours(slot)).collect();
     let new: Vec<u64> = slots(&rows.added_theirs).into_iter().filter_map(|slot| places.theirs(slot)).collect();
     let mut all: Vec<u64> = own.into_iter().chain(new).collect();
@@ -177,4 +174,22 @@ pub fn check(
         done.table = done.table.set_live(objects, &gone, false)?;
     }
     Ok(())
+}
+
+/// Holds a key that one side alone has, or whose types one side changed, against all rows; a violation is a conflict whatever the strategy, for no side
+/// has settled it.
+fn check_all(objects: &Arc<Objects>, done: &mut Merged) -> Result<(), TableError> {
+    let columns = done.table.schema.key_indices();
+    if columns.is_empty() {
+        return Ok(());
+    }
+    match KeyIndex::build(objects, &Arc::new(done.table.clone()), columns) {
+        Ok(_) => Ok(()),
+        Err(TableError::Key { row, why }) => {
+            let kind = ConflictKind::Schema(format!("the key that one side set does not hold for row {row} of the merged table: {why}"));
+            done.conflicts.push(Conflict { kind, column: done.table.schema.key.first().copied(), base: None, ours: None, theirs: None, merged: None });
+            Ok(())
+        }
+        Err(other) => Err(other),
+    }
 }

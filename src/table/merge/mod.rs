@@ -71,7 +71,7 @@ impl Default for MergeOptions {
 pub enum ConflictKind {
     /// Both changed a cell, to different values.
     Cell,
-    /// This side deleted a row that the other changed. The row is kept as the other side has it where that is ours, and gone where it is theirs.
+    /// This side deleted a row that the other changed. The merged table is as ours: without the row where ours deleted it, with our row where theirs did.
     Deleted(Side),
     /// Both inserted a row with one key, with other cells; or two rows have come to one key.
     Key,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::new_null_array;
 
 use crate::chunk::Objects;
-use crate::format::node::{Kind, Live, Run, Slice, Spine, Values};
+use crate::format::node::{Live, Run, Slice, Spine};
 use crate::tree::{Builder, Rope};
 
 use super::schema::Part;
@@ -297,12 +297,7 @@ pub fn build(objects: &Arc<Objects>, merged: &Table, ours: &Table, theirs: &Tabl
     Ok(table)
 }
 
-/// Those of the rows of a stretch that are live in both states.
+/// Whether two slots, the first of one state and the second of another, both hold a row.
 pub fn live_in_both(objects: &Objects, a: &Rope<Live>, b: &Rope<Live>, pair: (u64, u64)) -> Result<bool, TableError> {
     Ok(is_live(objects, a, pair.0)? && is_live(objects, b, pair.1)?)
-}
-
-/// Rows in a slice.
-pub fn rows_of(slice: &Slice) -> u64 {
-    Values::rows(slice)
 }

@@ -103,17 +103,14 @@ pub fn merge_schema(
     let mut before: Option<ColumnId> = None;
     for (j, column) in theirs.schema.columns.iter().enumerate() {
         if place(ours, column.id).is_none() {
-            let b = place(base, column.id);
-            if let Some(b) = b
-                && !wins(Side::Theirs)
-            {
-                if changed(objects, (base, b), (theirs, j), rows.base_theirs.segments())? {
+            if let Some(b) = place(base, column.id) {
+                let differs = changed(objects, (base, b), (theirs, j), rows.base_theirs.segments())?;
+                if differs {
                     conflict(done, ConflictKind::Dropped(Side::Ours), column.id);
                 }
-                continue;
-            }
-            if b.is_some() && !changed(objects, (base, b.unwrap_or_default()), (theirs, j), rows.base_theirs.segments())? {
-                continue;
+                if !(differs && wins(Side::Theirs)) {
+                    continue;
+                }
             }
             let mut merged = column.clone();
             if let Some(same) = parts.iter().position(|p| p.column.name == column.name) {
@@ -157,7 +154,11 @@ pub fn merge_schema(
             ours.schema.key.clone()
         }
     };
-    let key = if key.iter().all(|id| parts.iter().any(|p| p.column.id == *id)) { key } else { Vec::new() };
+    let missing = key.iter().find(|id| parts.iter().all(|p| p.column.id != **id));
+    if let Some(id) = missing {
+        conflict(done, ConflictKind::Schema("a column of the key that one side set was dropped by the other".to_owned()), *id);
+    }
+    let key = if missing.is_none() { key } else { Vec::new() };
     let schema = Schema { key, columns: parts.iter().map(|p| p.column.clone()).collect() };
     schema.check()?;
     Ok((parts, schema))

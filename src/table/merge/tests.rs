@@ -353,6 +353,27 @@ fn two_rows_that_come_to_one_key_are_a_conflict() {
 }
 
 #[test]
+fn a_key_that_one_side_sets_must_hold_for_what_the_other_adds() {
+    let objects = small();
+    let base = made(&objects, &rows(5));
+    let mut ours = base.clone();
+    ours.schema.key = vec![ours.schema.columns[0].id];
+    for (added, conflicts) in [(rows(2), 1), (vec![(None, None)], 1), (vec![(Some(77), None)], 0)] {
+        let new = write(&objects, &base, &added);
+        let theirs = base.append(&objects, new).unwrap();
+        for (x, y) in [(&ours, &theirs), (&theirs, &ours)] {
+            let merged = merge(&objects, &base, x, y, &MergeOptions::default()).unwrap();
+            assert_eq!(merged.conflicts.len(), conflicts, "{added:?}");
+            assert_eq!(merged.table.schema.key, ours.schema.key);
+        }
+    }
+    // The key's column dropped on the other side.
+    let dropped = base.drop_column("n").unwrap();
+    let merged = merge(&objects, &base, &ours, &dropped, &MergeOptions::default()).unwrap();
+    assert!(matches!(&merged.conflicts[..], [Conflict { kind: ConflictKind::Schema(_), .. }]), "{:?}", merged.conflicts);
+}
+
+#[test]
 fn policies_decide() {
     let one = |value: Option<i64>| Arc::new(Int64Array::from(vec![value])) as ArrayRef;
     let numbers = |policy: &str, base: Option<i64>, ours: Option<i64>, theirs: Option<i64>| {
