@@ -1,6 +1,7 @@
 //! Verbs against a naive twin of refs, with crashes and rivals made on purpose.
 
 mod crash;
+mod diff;
 mod model;
 mod refs;
 mod sizes;

@@ -139,14 +139,7 @@ pub fn column_cells(objects: &Arc<Objects>, old: (&Table, usize), new: (&Table, 
     let store = &**objects;
     let ((old, o), (new, i)) = (old, new);
     let (a, b) = (old.columns[o].get(store)?, new.columns[i].get(store)?);
-    let (before, after) = (&old.schema.columns[o].ty, &new.schema.columns[i].ty);
-    let storage = after.storage();
-    // A narrower type may not read as the wider: then cells compare under the newer type only where it is the wider one.
-    let mut readers = if super::schema::widens(before, after) {
-        (ColumnReader::new(objects.clone(), a.clone(), storage.clone()), ColumnReader::new(objects.clone(), b.clone(), storage))
-    } else {
-        (old.reader(objects, o)?, new.reader(objects, i)?)
-    };
+    let mut readers = column_readers(objects, (old, o), (new, i))?;
     let mut cells = Vec::new();
     for segment in segments {
         differ::<Values, TableError>(store, (a, segment.old), (b, segment.new), segment.rows, &mut |pair| {
@@ -154,6 +147,19 @@ pub fn column_cells(objects: &Arc<Objects>, old: (&Table, usize), new: (&Table, 
         })?;
     }
     Ok(cells)
+}
+
+/// Readers of a column in two states, whose values compare.
+pub fn column_readers(objects: &Arc<Objects>, old: (&Table, usize), new: (&Table, usize)) -> Result<(ColumnReader, ColumnReader), TableError> {
+    let ((old, o), (new, i)) = (old, new);
+    let (before, after) = (&old.schema.columns[o].ty, &new.schema.columns[i].ty);
+    // A narrower type may not read as the wider: then cells compare under the newer type only where it is the wider one.
+    if !super::schema::widens(before, after) {
+        return Ok((old.reader(objects, o)?, new.reader(objects, i)?));
+    }
+    let (a, b) = (old.columns[o].get(&**objects)?, new.columns[i].get(&**objects)?);
+    let reader = |rope: &Rope<Values>| ColumnReader::new(objects.clone(), rope.clone(), after.storage());
+    Ok((reader(a), reader(b)))
 }
 
 /// Whether a slot holds a row.
@@ -305,18 +311,30 @@ pub fn is_same_slice(x: &Slice, y: &Slice) -> bool {
 fn compare(readers: &mut (ColumnReader, ColumnReader), old: u64, new: u64, rows: u64, out: &mut Vec<(u64, u64)>) -> Result<(), TableError> {
     let mut at = 0;
     while at < rows {
-        // As many as fit in memory, by the heavier side.
-        let n = readers.0.rows_within(old + at, (rows - at).min(65_536), 8 << 20)?;
-        let n = readers.1.rows_within(new + at, n, 8 << 20)?;
-        let a = readers.0.read(old + at..old + at + n)?;
-        let b = readers.1.read(new + at..new + at + n)?;
-        if a.data_type() != b.data_type() {
-            out.extend((0..n).filter(|i| !(a.is_null(*i as usize) && b.is_null(*i as usize))).map(|i| (old + at + i, new + at + i)));
-        } else {
-            let equal = make_comparator(&a, &b, SortOptions::default())?;
-            out.extend((0..n).filter(|i| equal(*i as usize, *i as usize).is_ne()).map(|i| (old + at + i, new + at + i)));
-        }
-        at += n;
+        at += compare_some(readers, old + at, new + at, (rows - at).min(65_536), 8 << 20, &mut |a, b| out.push((a, b)))?;
     }
     Ok(())
+}
+
+/// Compares as many of `rows` cells as take up about `bytes` on the heavier side, one at least, and calls `each` for the slots of those that differ;
+/// returns how many were compared.
+pub fn compare_some(
+    readers: &mut (ColumnReader, ColumnReader),
+    old: u64,
+    new: u64,
+    rows: u64,
+    bytes: u64,
+    each: &mut dyn FnMut(u64, u64),
+) -> Result<u64, TableError> {
+    let n = readers.0.rows_within(old, rows, bytes)?;
+    let n = readers.1.rows_within(new, n, bytes)?;
+    let a = readers.0.read(old..old + n)?;
+    let b = readers.1.read(new..new + n)?;
+    if a.data_type() != b.data_type() {
+        (0..n).filter(|i| !(a.is_null(*i as usize) && b.is_null(*i as usize))).for_each(|i| each(old + i, new + i));
+    } else {
+        let equal = make_comparator(&a, &b, SortOptions::default())?;
+        (0..n).filter(|i| equal(*i as usize, *i as usize).is_ne()).for_each(|i| each(old + i, new + i));
+    }
+    Ok(n)
 }

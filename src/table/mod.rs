@@ -3,6 +3,7 @@
 //! Knows chunks and trees; knows no commits, no refs, no SQL and no file formats.
 
 pub mod arrange;
+pub mod changes;
 pub mod column;
 pub mod compact;
 pub mod diff;
@@ -19,7 +20,7 @@ pub mod schema;
 pub mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ use crate::format::node::Slice;
 use crate::store::MemoryStore;
 
 /// Objects in memory, with chunks and blocks so small that tables of a few hundred rows have many.
-pub(super) fn small() -> Arc<Objects> {
+pub(crate) fn small() -> Arc<Objects> {
     let chunk =
         ChunkLimits { block_bytes: 64, block_rows_max: 64, bytes_min: 128, bytes_mean: 256, bytes_max: 1024, rows_min: 16, rows_mean: 32, rows_max: 128 };
     Arc::new(Objects::new(Arc::new(MemoryStore::new()), Limits { chunk, ..Limits::default() }))
@@ -31,24 +31,24 @@ fn full() -> Arc<Objects> {
     Arc::new(Objects::new(Arc::new(MemoryStore::new()), Limits::default()))
 }
 
-pub(super) type Row = (Option<i64>, Option<String>);
+pub(crate) type Row = (Option<i64>, Option<String>);
 
-pub(super) fn columns() -> Vec<(String, Type)> {
+pub(crate) fn columns() -> Vec<(String, Type)> {
     vec![("n".into(), Type::INT64), ("t".into(), Type::TEXT)]
 }
 
-pub(super) fn batch(rows: &[Row]) -> RecordBatch {
+pub(crate) fn batch(rows: &[Row]) -> RecordBatch {
     let n: ArrayRef = Arc::new(Int64Array::from_iter(rows.iter().map(|r| r.0)));
     let t: ArrayRef = Arc::new(StringArray::from_iter(rows.iter().map(|r| r.1.clone())));
     RecordBatch::try_from_iter_with_nullable([("n", n, true), ("t", t, true)]).unwrap()
 }
 
-pub(super) fn empty(objects: &Arc<Objects>) -> Table {
+pub(crate) fn empty(objects: &Arc<Objects>) -> Table {
     let id = TableId([1; 16]);
     Table::create(objects, id, Schema::of(id, &columns())).unwrap()
 }
 
-pub(super) fn write(objects: &Arc<Objects>, table: &Table, rows: &[Row]) -> NewRows {
+pub(crate) fn write(objects: &Arc<Objects>, table: &Table, rows: &[Row]) -> NewRows {
     let mut writer = RowWriter::new(objects, table, &columns()).unwrap();
     for part in rows.chunks(7) {
         writer.push(&batch(part), &[]).unwrap();
@@ -56,14 +56,14 @@ pub(super) fn write(objects: &Arc<Objects>, table: &Table, rows: &[Row]) -> NewR
     writer.finish().unwrap()
 }
 
-pub(super) fn made(objects: &Arc<Objects>, rows: &[Row]) -> Table {
+pub(crate) fn made(objects: &Arc<Objects>, rows: &[Row]) -> Table {
     let table = empty(objects);
     let new = write(objects, &table, rows);
     table.append(objects, new).unwrap()
 }
 
 /// All live rows, with their ids.
-pub(super) fn read(objects: &Arc<Objects>, table: &Table) -> Vec<(String, Row)> {
+pub(crate) fn read(objects: &Arc<Objects>, table: &Table) -> Vec<(String, Row)> {
     let table = Arc::new(table.clone());
     let columns = vec![table.schema.index("n").unwrap(), table.schema.index("t").unwrap()];
     let mut out = Vec::new();
@@ -82,13 +82,13 @@ fn rows_of(objects: &Arc<Objects>, table: &Table) -> Vec<Row> {
     read(objects, table).into_iter().map(|r| r.1).collect()
 }
 
-pub(super) fn row() -> impl Strategy<Value = Row> {
+pub(crate) fn row() -> impl Strategy<Value = Row> {
     (prop::option::weighted(0.9, 0i64..40), prop::option::weighted(0.9, "[a-c]{0,3}|x{70,90}"))
 }
 
 /// A change of a table; indices are taken modulo what is there.
 #[derive(Debug, Clone)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Append(Vec<Row>),
     SetN(Vec<(prop::sample::Index, Option<i64>)>),
     SetT(Vec<(prop::sample::Index, Option<String>)>),
@@ -100,7 +100,7 @@ pub(super) enum Change {
     Reload,
 }
 
-pub(super) fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     let index = any::<prop::sample::Index>;
     prop_oneof![
         prop::collection::vec(row(), 0..80).prop_map(Change::Append),
@@ -121,7 +121,7 @@ fn places<T: Clone>(slots: &[u64], wanted: &[(prop::sample::Index, T)]) -> Vec<(
     by_rank.into_iter().map(|(rank, value)| (rank, slots[rank], value)).collect()
 }
 
-pub(super) fn apply(objects: &Arc<Objects>, table: &Table, twin: &mut Vec<(String, Row)>, change: &Change) -> Table {
+pub(crate) fn apply(objects: &Arc<Objects>, table: &Table, twin: &mut Vec<(String, Row)>, change: &Change) -> Table {
     let slots: Vec<u64> = table.live_slots(objects).unwrap().collect();
     let add = |twin: &mut Vec<(String, Row)>, new: &NewRows, rows: &[Row]| {
         twin.extend(rows.iter().enumerate().map(|(i, r)| (format!("{}:{i}", new.origin), r.clone())));

@@ -21,8 +21,7 @@ pub struct Pair<K: Kind> {
 }
 
 /// A place in a rope, at the start of a subtree or within an item.
-struct Cursor<'a, K: Kind> {
-    store: &'a dyn NodeStore,
+struct Cursor<K: Kind> {
     /// The path to the place: a node, the index of the child in it, and that child's first row.
     path: Vec<(Arc<Node<K>>, usize, u64)>,
     row: u64,
@@ -39,12 +38,12 @@ enum At<K: Kind> {
     Item { item: K::Item, rows: u64 },
 }
 
-impl<'a, K: Kind> Cursor<'a, K> {
-    fn new(store: &'a dyn NodeStore, rope: &Rope<K>, from: u64, to: u64) -> Result<Self, TreeError> {
+impl<K: Kind> Cursor<K> {
+    fn new(rope: &Rope<K>, from: u64, to: u64) -> Result<Self, TreeError> {
         if from > to || to > rope.rows() {
             return Err(TreeError::Range { from, to, rows: rope.rows() });
         }
-        let mut cursor = Cursor { store, path: vec![(rope.root.clone(), 0, 0)], row: 0, end: to };
+        let mut cursor = Cursor { path: vec![(rope.root.clone(), 0, 0)], row: 0, end: to };
         cursor.skip(from);
         Ok(cursor)
     }
@@ -86,11 +85,11 @@ impl<'a, K: Kind> Cursor<'a, K> {
     }
 
     /// Goes into the subtree that stands here.
-    fn descend(&mut self) -> Result<(), TreeError> {
+    fn descend(&mut self, store: &dyn NodeStore) -> Result<(), TreeError> {
         let Some((node, index, at)) = self.path.last() else { return Ok(()) };
         let Node::Inner { height, entries } = &**node else { return Ok(()) };
         let Some(entry) = entries.get(*index) else { return Ok(()) };
-        let (child, at) = (child::<K>(self.store, entry, *height)?, *at);
+        let (child, at) = (child::<K>(store, entry, *height)?, *at);
         // What lies behind the subtree is found in its parent: that goes on after it.
         self.path.push((child, 0, at));
         self.skip(0);
@@ -107,8 +106,61 @@ impl<K: Kind> At<K> {
     }
 }
 
-/// Calls `each` for the pairs of items of `rows` rows of two ropes, from row `a` of the one and `b` of the other, in order. Where both ropes have
-/// one and the same subtree, nothing is called and nothing is read; pairs of equal items may come.
+/// The pairs of items of two stretches of ropes, one at each step, in order. Where both ropes have one and the same subtree nothing is given and
+/// nothing is read; pairs of equal items may come. Nothing is read ahead of the pair that is asked for.
+pub struct Differ<K: Kind> {
+    x: Cursor<K>,
+    y: Cursor<K>,
+}
+
+impl<K: Kind> Differ<K> {
+    /// Of `rows` rows, from a row of the one rope and a row of the other.
+    pub fn new(one: (&Rope<K>, u64), other: (&Rope<K>, u64), rows: u64) -> Result<Self, TreeError> {
+        let ((left, a), (right, b)) = (one, other);
+        let past = |rope: &Rope<K>, from: u64| TreeError::Range { from, to: from.saturating_add(rows), rows: rope.rows() };
+        let a_end = a.checked_add(rows).ok_or_else(|| past(left, a))?;
+        let b_end = b.checked_add(rows).ok_or_else(|| past(right, b))?;
+        let (mut x, y) = (Cursor::new(left, a, a_end)?, Cursor::new(right, b, b_end)?);
+        if a == 0 && b == 0 && rows == left.rows() && rows == right.rows() && left.content() == right.content() {
+            x.row = x.end;
+        }
+        Ok(Differ { x, y })
+    }
+
+    /// The next pair.
+    pub fn step(&mut self, store: &dyn NodeStore) -> Result<Option<Pair<K>>, TreeError> {
+        let (x, y) = (&mut self.x, &mut self.y);
+        while let (Some(p), Some(q)) = (x.at(), y.at()) {
+            match (p, q) {
+                (At::Start { id, rows, .. }, At::Start { id: same, .. }) if id == same => {
+                    x.skip(rows);
+                    y.skip(rows);
+                }
+                (At::Item { item: left, rows }, At::Item { item: right, rows: others }) => {
+                    let n = rows.min(others).min(x.end - x.row).min(y.end - y.row);
+                    let cut = |item: K::Item, rows: u64| if n == rows { item } else { K::cut(&item, 0, n) };
+                    let pair = Pair { a: x.row, b: y.row, left: cut(left, rows), right: cut(right, others) };
+                    x.skip(n);
+                    y.skip(n);
+                    return Ok(Some(pair));
+                }
+                // The higher of the two is opened; of two alike, both.
+                (p, q) => {
+                    let (h, k) = (p.height(), q.height());
+                    if h >= k {
+                        x.descend(store)?;
+                    }
+                    if k >= h {
+                        y.descend(store)?;
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Calls `each` for the pairs of items of `rows` rows of two ropes, from row `a` of the one and `b` of the other, as [`Differ`] gives them.
 pub fn differ<K: Kind, E: From<TreeError>>(
     store: &dyn NodeStore,
     one: (&Rope<K>, u64),
@@ -116,40 +168,9 @@ pub fn differ<K: Kind, E: From<TreeError>>(
     rows: u64,
     each: &mut dyn FnMut(Pair<K>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let ((left, a), (right, b)) = (one, other);
-    let past = |rope: &Rope<K>, from: u64| TreeError::Range { from, to: from.saturating_add(rows), rows: rope.rows() };
-    let a_end = a.checked_add(rows).ok_or_else(|| past(left, a))?;
-    let b_end = b.checked_add(rows).ok_or_else(|| past(right, b))?;
-    let (mut x, mut y) = (Cursor::new(store, left, a, a_end)?, Cursor::new(store, right, b, b_end)?);
-    if a == 0 && b == 0 && rows == left.rows() && rows == right.rows() && left.content() == right.content() {
-        return Ok(());
-    }
-    while let (Some(p), Some(q)) = (x.at(), y.at()) {
-        match (&p, &q) {
-            (At::Start { id, rows, .. }, At::Start { id: same, .. }) if id == same => {
-                let rows = *rows;
-                x.skip(rows);
-                y.skip(rows);
-            }
-            (At::Item { item: left, rows }, At::Item { item: right, rows: others }) => {
-                let most = (a_end - x.row).min(b_end - y.row);
-                let n = (*rows).min(*others).min(most);
-                let cut = |item: &K::Item, rows: u64| if n == rows { item.clone() } else { K::cut(item, 0, n) };
-                each(Pair { a: x.row, b: y.row, left: cut(left, *rows), right: cut(right, *others) })?;
-                x.skip(n);
-                y.skip(n);
-            }
-            // The higher of the two is opened; of two alike, both.
-            _ => {
-                let (h, k) = (p.height(), q.height());
-                if h >= k {
-                    x.descend()?;
-                }
-                if k >= h {
-                    y.descend()?;
-                }
-            }
-        }
+    let mut pairs = Differ::new(one, other, rows)?;
+    while let Some(pair) = pairs.step(store)? {
+        each(pair)?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::base::NodeId;
 use crate::format::FormatError;
 
 pub use build::Builder;
-pub use differ::{Pair, differ};
+pub use differ::{Differ, Pair, differ};
 pub use map::{MapRope, StateChange};
 pub use rope::{Reference, Rope};
 pub use walk::Items;
