@@ -20,6 +20,22 @@ pub struct Signature {
     pub offset_minutes: i32,
 }
 
+impl Signature {
+    /// Writes it as one record.
+    pub fn encode<'w>(&self, w: &'w mut Writer) -> &'w mut Writer {
+        w.array(4).str(&self.name).str(&self.email).i64(self.millis).i64(i64::from(self.offset_minutes))
+    }
+
+    /// Reads one record.
+    pub fn decode(r: &mut Reader<'_>) -> Result<Signature, FormatError> {
+        r.record(4, |r| {
+            let (name, email, millis) = (r.str()?.to_owned(), r.str()?.to_owned(), r.i64()?);
+            let offset_minutes = i32::try_from(r.i64()?).map_err(|e| r.fail(e))?;
+            Ok(Signature { name, email, millis, offset_minutes })
+        })
+    }
+}
+
 /// A snapshot with its place in history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -55,9 +71,7 @@ impl Commit {
         for parent in &self.parents {
             w.bytes(parent.as_bytes());
         }
-        let Signature { name, email, millis, offset_minutes } = &self.author;
-        w.array(4).str(name).str(email).i64(*millis).i64(i64::from(*offset_minutes));
-        w.i64(self.committed_millis).str(&self.message).map(self.source.len() as u64);
+        self.author.encode(&mut w).i64(self.committed_millis).str(&self.message).map(self.source.len() as u64);
         for (key, value) in &self.source {
             w.str(key).str(value);
         }
@@ -71,11 +85,7 @@ impl Commit {
         let commit = r.record(7, |r| {
             let snapshot = SnapshotId(r.fixed()?);
             let parents = r.list(|r| Ok(CommitId(r.fixed()?)))?;
-            let author = r.record(4, |r| {
-                let (name, email, millis) = (r.str()?.to_owned(), r.str()?.to_owned(), r.i64()?);
-                let offset_minutes = i32::try_from(r.i64()?).map_err(|e| r.fail(e))?;
-                Ok(Signature { name, email, millis, offset_minutes })
-            })?;
+            let author = Signature::decode(r)?;
             let committed_millis = r.i64()?;
             let message = r.str()?.to_owned();
             let mut source = Vec::new();

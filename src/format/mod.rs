@@ -9,6 +9,7 @@ pub mod error;
 #[cfg(test)]
 mod golden;
 pub mod head;
+pub mod merging;
 pub mod mix;
 pub mod node;
 pub mod operation;

@@ -2,6 +2,7 @@
 
 use super::FormatError;
 use super::cbor::{Reader, Writer};
+use super::merging::Merging;
 use crate::base::{CommitId, NodeId, OperationId, SnapshotId};
 
 /// A reference to the tree of the state map.
@@ -140,28 +141,37 @@ impl Tag {
 }
 
 /// The uncommitted snapshot of a branch: the value of a key `working/NAME`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Working {
     /// The commit that it was made from; none on a branch without a commit.
     pub base: Option<CommitId>,
     /// The data.
     pub snapshot: SnapshotId,
+    /// The merge that it belongs to, if it is to end one.
+    pub merging: Option<Merging>,
 }
 
 impl Working {
     /// The value in the state map.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::default();
-        w.array(2);
+        w.array(2 + u64::from(self.merging.is_some()));
         optional(&mut w, self.base.as_ref().map(CommitId::as_bytes));
         w.bytes(self.snapshot.as_bytes());
+        if let Some(merging) = &self.merging {
+            merging.encode(&mut w);
+        }
         w.finish()
     }
 
     /// Reads the value in the state map.
     pub fn decode(bytes: &[u8]) -> Result<Working, FormatError> {
         let mut r = Reader::new("working state", bytes);
-        let working = r.record(2, |r| Ok(Working { base: r.optional(|r| Ok(CommitId(r.fixed()?)))?, snapshot: SnapshotId(r.fixed()?) }))?;
+        let items = r.array(2)?;
+        let (base, snapshot) = (r.optional(|r| Ok(CommitId(r.fixed()?)))?, SnapshotId(r.fixed()?));
+        let merging = if items > 2 { r.optional(Merging::decode)? } else { None };
+        (3..items).try_for_each(|_| r.skip())?;
+        let working = Working { base, snapshot, merging };
         r.end()?;
         Ok(working)
     }
@@ -170,6 +180,8 @@ impl Working {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::TableObjectId;
+    use crate::format::commit::Signature;
     use proptest::prelude::*;
 
     fn sample() -> Operation {
@@ -184,6 +196,23 @@ mod tests {
         }
     }
 
+    fn merging(verb: &str, message: &str) -> Merging {
+        Merging {
+            verb: verb.into(),
+            revision: "dev".into(),
+            parents: vec![CommitId([2; 32])],
+            message: message.into(),
+            author: Some(Signature { name: "Ada".into(), email: "a@b".into(), millis: 5, offset_minutes: -60 }),
+            base: SnapshotId([3; 32]),
+            ours: SnapshotId([4; 32]),
+            theirs: SnapshotId([5; 32]),
+            merged: SnapshotId([6; 32]),
+            conflicts: TableObjectId([7; 32]),
+            start: CommitId([8; 32]),
+            todo: vec![CommitId([9; 32]), CommitId([10; 32])],
+        }
+    }
+
     #[test]
     fn golden_bytes() {
         let pin = |bytes: Vec<u8>| blake3::hash(&bytes).to_hex().to_string();
@@ -194,7 +223,9 @@ mod tests {
         assert_eq!(pin(HeadRef::Commit(CommitId([9; 32])).encode()), "ed37580d61745ad7e4a515eedc2dc43bc5bcac3bcf99e1a36b6da50fb141c28a");
         let tag = Tag { commit: CommitId([9; 32]), message: "first".into(), name: "Ada".into(), email: "a@b".into(), millis: 5 };
         assert_eq!(pin(tag.encode()), "f6eb9ad73a77b29ae2a4a1e837270780a9c7d8c45a9fa7e03eb06a1b5992f295");
-        assert_eq!(pin(Working { base: None, snapshot: SnapshotId([1; 32]) }.encode()), "1245a76557dfc1c2797e899a3a00c9531a1685cfef04bdad3129dbe46c3d0bfe");
+        let working = Working { base: None, snapshot: SnapshotId([1; 32]), merging: None };
+        assert_eq!(pin(working.encode()), "1245a76557dfc1c2797e899a3a00c9531a1685cfef04bdad3129dbe46c3d0bfe");
+        assert_eq!(pin(Working { merging: Some(merging("merge", "Merge 'dev'")), ..working }.encode()), "");
     }
 
     proptest! {
@@ -221,8 +252,12 @@ mod tests {
             }
             let tag = Tag { commit: CommitId(id), message, name: name.clone(), email: name, millis };
             prop_assert_eq!(Tag::decode(&tag.encode()), Ok(tag));
-            let working = Working { base: base.map(CommitId), snapshot: SnapshotId(id) };
-            prop_assert_eq!(Working::decode(&working.encode()), Ok(working));
+            for merging in [None, Some(merging(&name, &message))] {
+                let working = Working { base: base.map(CommitId), snapshot: SnapshotId(id), merging };
+                let bytes = working.encode();
+                prop_assert!(Working::decode(&bytes[..bytes.len() - 1]).is_err());
+                prop_assert_eq!(Working::decode(&bytes), Ok(working));
+            }
         }
     }
 }

@@ -41,6 +41,8 @@ struct Known {
     snapshots: HashSet<SnapshotId>,
     /// The snapshots that the state itself names.
     near: Vec<SnapshotId>,
+    /// The tables of conflicts that the state itself names.
+    lists: Vec<TableObjectId>,
     tables: Option<HashSet<TableObjectId>>,
 }
 
@@ -52,6 +54,11 @@ impl Known {
         for working in state.workings()?.into_values() {
             known.near.push(working.snapshot);
             tips.extend(working.base);
+            if let Some(merging) = working.merging {
+                known.near.extend([merging.base, merging.ours, merging.theirs, merging.merged]);
+                known.lists.push(merging.conflicts);
+                tips.extend(merging.parents.into_iter().chain(merging.todo).chain([merging.start]));
+            }
         }
         tips.extend(state.branches()?.into_values());
         tips.extend(state.remotes()?.into_values());
@@ -90,7 +97,7 @@ impl Known {
         let tables = match &mut self.tables {
             Some(tables) => tables,
             none => {
-                let mut tables = HashSet::new();
+                let mut tables: HashSet<TableObjectId> = self.lists.iter().copied().collect();
                 for snapshot in &self.near {
                     tables.extend(load_snapshot(objects, *snapshot)?.tables.into_values());
                 }

@@ -141,7 +141,18 @@ impl<'a> Reach<'a> {
                 if let Some(base) = working.base {
                     self.commits(base)?;
                 }
-                self.snapshot(working.snapshot)
+                self.snapshot(working.snapshot)?;
+                let Some(merging) = working.merging else { return Ok(()) };
+                for commit in merging.parents.into_iter().chain(merging.todo).chain([merging.start]) {
+                    self.commits(commit)?;
+                }
+                for snapshot in [merging.base, merging.ours, merging.theirs, merging.merged] {
+                    self.snapshot(snapshot)?;
+                }
+                self.place.table = Some("conflicts".into());
+                let walked = self.table(merging.conflicts);
+                self.place.table = None;
+                walked
             }
             "heads" | "remotes" => match CommitId::from_slice(value) {
                 Some(id) => self.commits(id),

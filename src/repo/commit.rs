@@ -49,16 +49,23 @@ impl Repo {
     pub fn commit(&self, options: &CommitOptions) -> Result<Committed, RepoError> {
         let working = self.working()?;
         working.check_current()?;
+        if let Some(merging) = &working.merging {
+            if options.amend || !merging.todo.is_empty() {
+                return Err(RepoError::InProgress { verb: merging.verb.clone(), revision: merging.revision.clone() });
+            }
+            self.check_settled(&working, merging)?;
+        }
         let replaced = match (options.amend, working.tip) {
             (false, _) => None,
             (true, Some(tip)) => Some(self.commit_of(tip)?),
             (true, None) => return Err(RepoError::refused("there is no commit to amend yet")),
         };
-        let parents = replaced.as_ref().map_or_else(|| working.tip.into_iter().collect(), |replaced| replaced.parents.clone());
+        let mut parents = replaced.as_ref().map_or_else(|| working.tip.into_iter().collect(), |replaced| replaced.parents.clone());
+        parents.extend(working.merging.iter().flat_map(|merging| merging.parents.iter().copied()));
         if !working.dirty && replaced.is_none() && !options.allow_empty {
             return Err(RepoError::NothingToCommit { commit: working.tip });
         }
-        let kept = replaced.as_ref().map(|replaced| replaced.message.clone());
+        let kept = replaced.as_ref().map(|replaced| &replaced.message).or(working.merging.as_ref().map(|merging| &merging.message)).cloned();
         let message = options.message.clone().or(kept).unwrap_or_default().trim_end().to_owned();
         if message.trim().is_empty() {
             return Err(RepoError::refused_with("the commit message is empty", "say what changed and why with -m MESSAGE"));
@@ -70,7 +77,9 @@ impl Repo {
             (None, None) => Some(self.identity()?),
         };
         let author_guessed = identity.as_ref().is_some_and(|identity| identity.guessed);
+        let made_before = working.merging.as_ref().and_then(|merging| merging.author.clone()).filter(|_| options.author.is_none());
         let author = match (identity, &replaced) {
+            (Some(_), None) if let Some(author) = &made_before => author.clone(),
             (Some(identity), None) => identity.sign(now, self.environment.offset_minutes(now)),
             // Amending keeps the time of the change, and its author unless another is named.
             (Some(identity), Some(replaced)) => identity.sign(replaced.author.millis, replaced.author.offset_minutes),

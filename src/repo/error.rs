@@ -87,6 +87,24 @@ pub enum RepoError {
         /// Where it is now.
         tip: CommitId,
     },
+    /// A merge has to be ended first.
+    #[error("a {verb} of '{revision}' is in progress")]
+    InProgress {
+        /// `merge`, `cherry-pick`, ...
+        verb: String,
+        /// What is merged.
+        revision: String,
+    },
+    /// Conflicts that nobody has settled.
+    #[error("{left} {} left of the {verb} of '{revision}'", if *left == 1 { "conflict is" } else { "conflicts are" })]
+    Conflicts {
+        /// How many.
+        left: u64,
+        /// `merge`, `cherry-pick`, ...
+        verb: String,
+        /// What is merged.
+        revision: String,
+    },
     /// The operation is refused as asked for.
     #[error("{message}")]
     Refused {
@@ -171,7 +189,7 @@ impl RepoError {
     pub fn kind(&self) -> ErrorKind {
         use HistoryError as H;
         match self {
-            RepoError::NothingToCommit { .. } => ErrorKind::Answer,
+            RepoError::NothingToCommit { .. } | RepoError::Conflicts { .. } => ErrorKind::Answer,
             RepoError::History(H::NothingToUndo | H::NothingToRedo | H::MovedSince { .. }) => ErrorKind::Answer,
             RepoError::NoRepository(_)
             | RepoError::Exists(_)
@@ -181,6 +199,7 @@ impl RepoError {
             | RepoError::Taken { .. }
             | RepoError::BadName(_)
             | RepoError::Outdated { .. }
+            | RepoError::InProgress { .. }
             | RepoError::Refused { .. }
             | RepoError::BadSetting(_)
             | RepoError::File(FileError::Usage { .. })
@@ -215,6 +234,8 @@ impl RepoError {
             RepoError::NoBranch { name, nearest, .. } if nearest.is_empty() => vec![format!("'dsv switch -c {name}' makes it")],
             RepoError::NoBranch { nearest, .. } => did_you_mean(nearest),
             RepoError::Outdated { .. } => one("'dsv reset' puts the changes on top of where the branch is now; 'dsv reset --hard' drops them"),
+            RepoError::InProgress { verb, .. } => vec![format!("settle what 'dsv conflicts' lists and end it with 'dsv {verb} --continue', or give it up with 'dsv {verb} --abort'")],
+            RepoError::Conflicts { verb, .. } => vec![format!("'dsv conflicts' lists them, 'dsv resolve' settles them; 'dsv {verb} --abort' gives up")],
             RepoError::Refused { hint, .. } => hint.iter().cloned().collect(),
             RepoError::History(HistoryError::Unknown { nearest, .. }) => did_you_mean(nearest),
             RepoError::History(HistoryError::Moved { .. } | HistoryError::Contended(_)) => {

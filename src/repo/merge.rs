@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
+use super::working::WorkingState;
 use super::{Repo, RepoError};
 use crate::base::{ColumnId, CommitId, RowId, TableId, TableObjectId};
 use crate::format::commit::Commit;
+use crate::format::merging::Merging;
 use crate::format::snapshot::Snapshot;
 use crate::history::state::working_key;
 use crate::history::{Transaction, store_commit, store_snapshot};
-use crate::table::merge::{Conflict, ConflictKind, MergeCounts, MergeOptions, Side, merge};
+use crate::table::merge::{Conflict, MergeCounts, MergeOptions, Side, merge};
 use crate::table::{Schema, Table};
 
 /// Bases that are merges themselves are merged first, so many times over at most.
@@ -24,6 +26,8 @@ pub struct MergeRequest {
     pub message: Option<String>,
     /// Make a commit even where the branch could simply move forward.
     pub no_ff: bool,
+    /// Leave what was merged uncommitted, without a word of where it came from.
+    pub squash: bool,
     /// Tell what would happen, and change nothing.
     pub dry_run: bool,
     /// The side that wins every conflict.
@@ -41,11 +45,13 @@ pub enum MergeOutcome {
     FastForward(CommitId),
     /// The merge was committed; `None` on a dry run.
     Merged(Option<CommitId>),
-    /// The sides disagree; nothing was changed.
+    /// What was merged is in the working state, not committed.
+    Squashed,
+    /// The sides disagree: the merge is in progress, unless it was a dry run.
     Conflicts,
 }
 
-/// The three states of a table of which a merge has something to tell.
+/// The states of a table of which a merge has something to tell.
 #[derive(Debug, Clone)]
 pub struct MergedTable {
     /// Its name.
@@ -56,6 +62,8 @@ pub struct MergedTable {
     pub ours: Arc<Table>,
     /// The state there.
     pub theirs: Arc<Table>,
+    /// What they merged to.
+    pub merged: Arc<Table>,
     /// What was taken.
     pub counts: MergeCounts,
     /// Where the sides disagree.
@@ -80,25 +88,41 @@ pub struct MergeReport {
     pub tables: Vec<MergedTable>,
     /// Tables and views in conflict as wholes.
     pub names: Vec<NameConflict>,
+    /// True where a commit's author was guessed from the machine: worth a hint.
+    pub author_guessed: bool,
 }
 
 /// A snapshot that was merged.
 #[derive(Default)]
-struct MergedSnapshot {
-    snapshot: Snapshot,
-    tables: Vec<MergedTable>,
-    names: Vec<NameConflict>,
+pub(super) struct MergedSnapshot {
+    pub(super) snapshot: Snapshot,
+    pub(super) tables: Vec<MergedTable>,
+    pub(super) names: Vec<NameConflict>,
+}
+
+impl MergedSnapshot {
+    /// True where something is left to people.
+    pub(super) fn is_in_conflict(&self) -> bool {
+        !self.names.is_empty() || self.tables.iter().any(|table| !table.conflicts.is_empty())
+    }
 }
 
 /// The state of a merge base: a commit's, or the merge of several, in which cells may be unsettled.
 #[derive(Default)]
-struct Base {
-    snapshot: Snapshot,
+pub(super) struct Base {
+    pub(super) snapshot: Snapshot,
     unsettled: HashMap<TableId, HashSet<(ColumnId, u64)>>,
 }
 
+impl Base {
+    /// The state of one commit.
+    pub(super) fn of(snapshot: Snapshot) -> Base {
+        Base { snapshot, unsettled: HashMap::new() }
+    }
+}
+
 /// A table of a snapshot, by its id.
-type ById = HashMap<TableId, (String, TableObjectId, Arc<Table>)>;
+pub(super) type ById = HashMap<TableId, (String, TableObjectId, Arc<Table>)>;
 
 impl MergedTable {
     /// The name of the column of a conflict, if it is about one.
@@ -115,71 +139,140 @@ impl MergedTable {
 }
 
 impl Repo {
-    /// Merges a revision into the branch that is checked out. Where the sides disagree and no strategy decides, nothing changes, and the
-    /// report says where. Uncommitted changes are refused.
-    pub fn merge(&self, revision: &str, request: &MergeRequest) -> Result<MergeReport, RepoError> {
+    /// Merges revisions into the branch that is checked out. Where the sides disagree and no strategy decides, the merge is left in progress: the
+    /// working state holds what was merged, with our side where they disagree, and [`Repo::pending`] lists the conflicts. Several revisions are
+    /// merged one after the other into one commit, which is refused where they disagree. Uncommitted changes are refused.
+    pub fn merge(&self, revisions: &[String], request: &MergeRequest) -> Result<MergeReport, RepoError> {
         let working = self.working()?;
-        if working.dirty {
-            return Err(RepoError::refused_with("there are uncommitted changes", "commit them first, or forget them with 'dsv reset --hard'"));
-        }
-        let theirs = self.resolve_in(&working.view, revision)?;
+        working.check_clean()?;
         let ours = self.require_tip(&working.head, working.tip)?;
-        let nothing = |outcome| MergeReport { outcome, tables: Vec::new(), names: Vec::new() };
-        let bases = self.graph().merge_bases(ours, theirs)?;
-        if bases == [theirs] {
-            return Ok(nothing(MergeOutcome::UpToDate));
-        }
-        if bases.is_empty() && !request.allow_unrelated {
-            return Err(RepoError::refused_with(
-                format!("'{revision}' has no commit in common with what is checked out"),
-                "--allow-unrelated merges it all the same",
-            ));
-        }
-        if bases == [ours] && !request.no_ff {
-            if !request.dry_run {
-                let mut transaction = Transaction::new(Some(working.view.clone()));
-                self.set_tip(&mut transaction, &working.head, theirs)?;
-                self.publish(transaction, format!("merge {revision}"))?;
+        let mut report = MergeReport { outcome: MergeOutcome::UpToDate, tables: Vec::new(), names: Vec::new(), author_guessed: false };
+        let mut sides = Vec::new();
+        for revision in revisions {
+            let theirs = self.resolve_in(&working.view, revision)?;
+            let bases = self.graph().merge_bases(ours, theirs)?;
+            if bases.is_empty() && !request.allow_unrelated {
+                return Err(RepoError::refused_with(
+                    format!("'{revision}' has no commit in common with what is checked out"),
+                    "--allow-unrelated merges it all the same",
+                ));
             }
-            return Ok(nothing(MergeOutcome::FastForward(theirs)));
+            if bases != [theirs] {
+                sides.push((revision.as_str(), theirs, bases));
+            }
         }
-        let merged = self.merge_commits(&bases, ours, theirs, request.strategy, 0).inspect_err(|_| self.drop_written())?;
-        let in_conflict = !merged.names.is_empty() || merged.tables.iter().any(|table| !table.conflicts.is_empty());
-        let outcome = if in_conflict {
+        match sides.as_slice() {
+            [] => return Ok(report),
+            [(revision, theirs, bases)] if *bases == [ours] && !request.no_ff && !request.squash => {
+                report.outcome = MergeOutcome::FastForward(*theirs);
+                if !request.dry_run {
+                    let mut transaction = Transaction::new(Some(working.view.clone()));
+                    self.set_tip(&mut transaction, &working.head, *theirs)?;
+                    self.publish(transaction, format!("merge {revision}"))?;
+                }
+                return Ok(report);
+            }
+            _ => {}
+        }
+        self.merge_sides(&working, ours, &sides, request, &mut report).inspect_err(|_| self.drop_written())?;
+        Ok(report)
+    }
+
+    fn merge_sides(
+        &self,
+        working: &WorkingState,
+        ours: CommitId,
+        sides: &[(&str, CommitId, Vec<CommitId>)],
+        request: &MergeRequest,
+        report: &mut MergeReport,
+    ) -> Result<(), RepoError> {
+        let identity = self.identity()?;
+        report.author_guessed = identity.guessed;
+        let command = format!("merge {}", sides.iter().map(|side| side.0).collect::<Vec<_>>().join(" "));
+        let named = sides.iter().map(|side| format!("'{}'", side.0)).collect::<Vec<_>>().join(", ");
+        let message = request.message.clone().unwrap_or_else(|| if request.squash { format!("Squash of {named}") } else { format!("Merge {named}") });
+        let now = self.environment.now_millis();
+        let commit = |snapshot: &Snapshot, parents: Vec<CommitId>| -> Result<CommitId, RepoError> {
+            let author = identity.sign(now, self.environment.offset_minutes(now));
+            let snapshot = store_snapshot(&self.objects, snapshot)?;
+            let commit = Commit { snapshot, parents, author, committed_millis: now, message: message.clone(), source: BTreeMap::new(), flags: 0 };
+            Ok(store_commit(&self.objects, &commit)?)
+        };
+        let (mut tip, mut parents, mut snapshot) = (ours, vec![ours], self.snapshot_of(ours)?);
+        for (n, (revision, theirs, bases)) in sides.iter().enumerate() {
+            let bases = if n == 0 { bases.clone() } else { self.graph().merge_bases(tip, *theirs)? };
+            if bases == [*theirs] {
+                continue;
+            }
+            let base = self.base_of(&bases, 0)?;
+            let options = MergeOptions { newer: self.newer(ours, *theirs)?, strategy: request.strategy, unsettled: HashSet::new() };
+            let mut merged = self.merge_snapshots(&base, &snapshot, &self.snapshot_of(*theirs)?, &options)?;
+            let in_conflict = merged.is_in_conflict();
+            report.tables.append(&mut merged.tables);
+            report.names.append(&mut merged.names);
+            if in_conflict {
+                report.outcome = MergeOutcome::Conflicts;
+                if request.dry_run {
+                    self.drop_written();
+                } else if sides.len() > 1 {
+                    return Err(RepoError::refused_with(
+                        format!("'{revision}' and what is merged before it change the same cells, rows or columns"),
+                        format!("merge one at a time: 'dsv merge {revision}' lists what they disagree about"),
+                    ));
+                } else {
+                    let merging = Merging {
+                        verb: "merge".to_owned(),
+                        revision: (*revision).to_owned(),
+                        parents: if request.squash { Vec::new() } else { vec![*theirs] },
+                        message: message.clone(),
+                        author: None,
+                        base: store_snapshot(&self.objects, &base.snapshot)?,
+                        ours: store_snapshot(&self.objects, &snapshot)?,
+                        theirs: self.commit_of(*theirs)?.snapshot,
+                        merged: store_snapshot(&self.objects, &merged.snapshot)?,
+                        conflicts: self.store_conflicts(&report.tables, &report.names)?,
+                        start: ours,
+                        todo: Vec::new(),
+                    };
+                    let mut transaction = Transaction::new(Some(working.view.clone()));
+                    self.set_working(&mut transaction, &working.head, Some(ours), &merged.snapshot, Some(merging))?;
+                    self.publish(transaction, command)?;
+                }
+                return Ok(());
+            }
+            parents.push(*theirs);
+            snapshot = merged.snapshot;
+            // What is merged next may have a base among what was merged now.
+            if n + 1 < sides.len() {
+                tip = commit(&snapshot, parents.clone())?;
+            }
+        }
+        report.outcome = if request.squash { MergeOutcome::Squashed } else { MergeOutcome::Merged(None) };
+        if request.dry_run {
             self.drop_written();
-            MergeOutcome::Conflicts
-        } else if request.dry_run {
-            self.drop_written();
-            MergeOutcome::Merged(None)
+            return Ok(());
+        }
+        let mut transaction = Transaction::new(Some(working.view.clone()));
+        if request.squash {
+            self.set_working(&mut transaction, &working.head, Some(ours), &snapshot, None)?;
         } else {
-            let id = self.store_merge(&merged.snapshot, [ours, theirs], revision, request).inspect_err(|_| self.drop_written())?;
-            let mut transaction = Transaction::new(Some(working.view.clone()));
+            let id = commit(&snapshot, parents)?;
             self.set_tip(&mut transaction, &working.head, id)?;
             transaction.set(&working_key(&working.head), None)?;
-            self.publish(transaction, format!("merge {revision}"))?;
-            MergeOutcome::Merged(Some(id))
-        };
-        Ok(MergeReport { outcome, tables: merged.tables, names: merged.names })
+            report.outcome = MergeOutcome::Merged(Some(id));
+        }
+        self.publish(transaction, command)?;
+        Ok(())
     }
 
-    fn store_merge(&self, snapshot: &Snapshot, parents: [CommitId; 2], revision: &str, request: &MergeRequest) -> Result<CommitId, RepoError> {
-        let now = self.environment.now_millis();
-        let message = request.message.clone().unwrap_or_else(|| format!("Merge '{revision}'"));
-        let author = self.identity()?.sign(now, self.environment.offset_minutes(now));
-        let snapshot = store_snapshot(&self.objects, snapshot)?;
-        let commit = Commit { snapshot, parents: parents.to_vec(), author, committed_millis: now, message, source: BTreeMap::new(), flags: 0 };
-        Ok(store_commit(&self.objects, &commit)?)
-    }
-
-    fn merge_commits(&self, bases: &[CommitId], ours: CommitId, theirs: CommitId, strategy: Option<Side>, depth: usize) -> Result<MergedSnapshot, RepoError> {
-        let base = self.base_of(bases, depth)?;
+    /// The side whose commit is the later one; theirs where they are of one time.
+    pub(super) fn newer(&self, ours: CommitId, theirs: CommitId) -> Result<Side, RepoError> {
         let when = |id: CommitId| -> Result<i64, RepoError> { Ok(self.commit_of(id)?.committed_millis) };
-        let newer = if when(theirs)? >= when(ours)? { Side::Theirs } else { Side::Ours };
-        self.merge_snapshots(&base, &self.snapshot_of(ours)?, &self.snapshot_of(theirs)?, &MergeOptions { newer, strategy, unsettled: HashSet::new() })
+        Ok(if when(theirs)? >= when(ours)? { Side::Theirs } else { Side::Ours })
     }
 
     /// The state that two commits come from; several bases are merged with each other first, and what they disagree about equals neither side.
-    fn base_of(&self, bases: &[CommitId], depth: usize) -> Result<Base, RepoError> {
+    pub(super) fn base_of(&self, bases: &[CommitId], depth: usize) -> Result<Base, RepoError> {
         let Some((first, rest)) = bases.split_first() else { return Ok(Base::default()) };
         let mut base = Base { snapshot: self.snapshot_of(*first)?, unsettled: HashMap::new() };
         let mut before = *first;
@@ -201,7 +294,7 @@ impl Repo {
         Ok(base)
     }
 
-    fn by_id(&self, snapshot: &Snapshot) -> Result<ById, RepoError> {
+    pub(super) fn by_id(&self, snapshot: &Snapshot) -> Result<ById, RepoError> {
         let mut found = ById::new();
         for (name, id) in &snapshot.tables {
             let table = Table::load(self.objects(), *id)?;
@@ -210,7 +303,7 @@ impl Repo {
         Ok(found)
     }
 
-    fn merge_snapshots(&self, base: &Base, ours: &Snapshot, theirs: &Snapshot, options: &MergeOptions) -> Result<MergedSnapshot, RepoError> {
+    pub(super) fn merge_snapshots(&self, base: &Base, ours: &Snapshot, theirs: &Snapshot, options: &MergeOptions) -> Result<MergedSnapshot, RepoError> {
         let (before, here, there) = (self.by_id(&base.snapshot)?, self.by_id(ours)?, self.by_id(theirs)?);
         let mut done = MergedSnapshot::default();
         // In the order of names, so that what is told is told in one order.
@@ -241,6 +334,7 @@ impl Repo {
                             base: old,
                             ours: ours.clone(),
                             theirs: theirs.clone(),
+                            merged: Arc::new(merged.table),
                             counts: merged.counts,
                             conflicts: merged.conflicts,
                         });
@@ -347,18 +441,5 @@ impl Repo {
         let index = conflict.column.and_then(|id| state.schema.columns.iter().position(|c| c.id == id));
         let (Some(slot), Some(index)) = (slot, index) else { return Ok(None) };
         Ok(Some(state.take(self.objects(), &[slot], &[index])?.column(0).clone()))
-    }
-}
-
-/// A conflict's kind in one word, as people and machines are shown it.
-pub fn kind_name(kind: &ConflictKind) -> &'static str {
-    match kind {
-        ConflictKind::Cell => "cell",
-        ConflictKind::Deleted(Side::Ours) => "deleted-here",
-        ConflictKind::Deleted(Side::Theirs) => "deleted-there",
-        ConflictKind::Key => "key",
-        ConflictKind::Dropped(Side::Ours) => "dropped-here",
-        ConflictKind::Dropped(Side::Theirs) => "dropped-there",
-        ConflictKind::Schema(_) => "schema",
     }
 }

@@ -19,6 +19,9 @@ impl Repo {
     /// through the operation log.
     pub fn reset(&self, revision: &str, mode: ResetMode) -> Result<(Option<CommitId>, CommitId), RepoError> {
         let working = self.working()?;
+        if let (Some(merging), ResetMode::Soft) = (&working.merging, mode) {
+            return Err(RepoError::InProgress { verb: merging.verb.clone(), revision: merging.revision.clone() });
+        }
         let commit = match revision {
             "HEAD" | "@" => self.require_tip(&working.head, working.tip)?,
             other => self.resolve_in(&working.view, other)?,
@@ -26,7 +29,7 @@ impl Repo {
         let mut transaction = Transaction::new(Some(working.view.clone()));
         match mode {
             // The data goes with the branch: it belongs to the new commit now.
-            ResetMode::Soft => self.set_working(&mut transaction, &working.head, Some(commit), &working.snapshot)?,
+            ResetMode::Soft => self.set_working(&mut transaction, &working.head, Some(commit), &working.snapshot, None)?,
             ResetMode::Hard => transaction.set(&working_key(&working.head), None)?,
         }
         self.set_tip(&mut transaction, &working.head, commit)?;

@@ -63,7 +63,7 @@ impl Repo {
             if options.start.is_none() && working.is_some() {
                 transaction.set(&working_key(&to), view.state.get(&working_key(&from))?)?;
                 transaction.set(&working_key(&from), None)?;
-                carried = working;
+                carried = working.clone();
             }
             (to, commit)
         } else if options.detach {
@@ -89,7 +89,7 @@ impl Repo {
         };
         // There is one working state without a branch; it stays where it was made.
         let detached = match (&from, &to) {
-            (HeadRef::Commit(_), _) if carried.is_none() => working,
+            (HeadRef::Commit(_), _) if carried.is_none() => working.clone(),
             (HeadRef::Branch(_), HeadRef::Commit(_)) => view.state.working(&to)?,
             _ => None,
         };

@@ -3,6 +3,7 @@
 use super::{Repo, RepoError};
 use crate::base::CommitId;
 use crate::base::name::nearest;
+use crate::format::merging::Merging;
 use crate::format::operation::{HeadRef, Working};
 use crate::format::snapshot::Snapshot;
 use crate::history::state::{HEAD, branch_key, working_key};
@@ -21,11 +22,24 @@ pub struct WorkingState {
     pub base: Option<CommitId>,
     /// The tables and views as they are now.
     pub snapshot: Snapshot,
-    /// True where something is uncommitted.
+    /// The merge that is to be ended by a commit, if one is in progress.
+    pub merging: Option<Merging>,
+    /// True where something is uncommitted, or a merge is in progress.
     pub dirty: bool,
 }
 
 impl WorkingState {
+    /// Fails where something is uncommitted, or a merge is in progress.
+    pub(super) fn check_clean(&self) -> Result<(), RepoError> {
+        match &self.merging {
+            Some(merging) => Err(RepoError::InProgress { verb: merging.verb.clone(), revision: merging.revision.clone() }),
+            None if self.dirty => {
+                Err(RepoError::refused_with("there are uncommitted changes", "commit them first, or forget them with 'dsv reset --hard'"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Fails where the branch was moved, by a push or another clone, since the uncommitted changes were made.
     pub(super) fn check_current(&self) -> Result<(), RepoError> {
         match (&self.head, self.tip) {
@@ -44,11 +58,11 @@ impl Repo {
     pub(super) fn working_in(&self, view: View) -> Result<WorkingState, RepoError> {
         let head = view.state.head()?;
         let tip = view.state.head_commit()?;
-        let (base, snapshot, dirty) = match view.state.working(&head)? {
-            Some(Working { base, snapshot }) => (base, load_snapshot(&self.objects, snapshot)?, true),
-            None => (tip, tip.map_or_else(|| Ok(Snapshot::default()), |tip| self.snapshot_of(tip))?, false),
+        let (base, snapshot, merging, dirty) = match view.state.working(&head)? {
+            Some(Working { base, snapshot, merging }) => (base, load_snapshot(&self.objects, snapshot)?, merging, true),
+            None => (tip, tip.map_or_else(|| Ok(Snapshot::default()), |tip| self.snapshot_of(tip))?, None, false),
         };
-        Ok(WorkingState { view, head, tip, base, snapshot, dirty })
+        Ok(WorkingState { view, head, tip, base, snapshot, merging, dirty })
     }
 
     /// The tables and views as they are now, uncommitted changes included.
@@ -62,18 +76,26 @@ impl Repo {
         let working = self.working()?;
         let snapshot = edit(&working.snapshot).inspect_err(|_| self.drop_written())?;
         let mut transaction = Transaction::new(Some(working.view.clone()));
-        self.set_working(&mut transaction, &working.head, working.base, &snapshot)?;
+        self.set_working(&mut transaction, &working.head, working.base, &snapshot, working.merging)?;
         self.publish(transaction, command)?;
         Ok(snapshot)
     }
 
-    /// Sets the working state of `head` in a transaction: absent where it equals its base.
-    pub(super) fn set_working(&self, transaction: &mut Transaction, head: &HeadRef, base: Option<CommitId>, snapshot: &Snapshot) -> Result<(), RepoError> {
+    /// Sets the working state of `head` in a transaction: absent where it equals its base and ends no merge.
+    pub(super) fn set_working(
+        &self,
+        transaction: &mut Transaction,
+        head: &HeadRef,
+        base: Option<CommitId>,
+        snapshot: &Snapshot,
+        merging: Option<Merging>,
+    ) -> Result<(), RepoError> {
         let unchanged = match base {
+            _ if merging.is_some() => false,
             Some(base) => self.snapshot_of(base)? == *snapshot,
             None => *snapshot == Snapshot::default(),
         };
-        let value = if unchanged { None } else { Some(Working { base, snapshot: store_snapshot(&self.objects, snapshot)? }.encode()) };
+        let value = if unchanged { None } else { Some(Working { base, snapshot: store_snapshot(&self.objects, snapshot)?, merging }.encode()) };
         transaction.set(&working_key(head), value)?;
         // A working state belongs to a commit: nobody may move the branch under it unseen.
         transaction.rely_on(&tip_key(head))?;

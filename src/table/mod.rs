@@ -6,6 +6,7 @@ pub mod arrange;
 pub mod changes;
 pub mod column;
 pub mod compact;
+pub mod conflict;
 pub mod diff;
 pub mod edit;
 mod error;

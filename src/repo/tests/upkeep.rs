@@ -347,7 +347,7 @@ fn beside(grace_ms: u64) {
                         let mut transaction = crate::history::Transaction::new(Some(view));
                         let written = store_table(repo.objects(), n).inspect_err(|_| repo.drop_written()).and_then(|table| {
                             let snapshot = crate::format::snapshot::Snapshot { tables: [(format!("t{n}"), table)].into(), ..Default::default() };
-                            repo.set_working(&mut transaction, &target, None, &snapshot)?;
+                            repo.set_working(&mut transaction, &target, None, &snapshot, None)?;
                             repo.publish(transaction, "write")
                         });
                         match written {

@@ -334,7 +334,8 @@ impl<'a> Cells<'a> {
             None => self.conflicts.push(Conflict {
                 kind,
                 column: Some(part.column.id),
-                base: place.base,
+                // A base in which the cell is itself in conflict says nothing of it.
+                base: base.and(place.base),
                 ours: Some(place.ours),
                 theirs: Some(place.theirs),
                 merged: None,

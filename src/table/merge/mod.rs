@@ -25,7 +25,7 @@ use cells::Cells;
 use rows::{Map, Piece, arrangement, build};
 use schema::{Part, merge_schema};
 
-pub use policy::{POLICIES, Policy};
+pub use policy::{POLICIES, Policy, decide};
 
 /// The name of the column option that holds the column's merge policy.
 pub const POLICY_OPTION: &str = "merge";
@@ -79,6 +79,51 @@ pub enum ConflictKind {
     Dropped(Side),
     /// Names, types or keys that do not go together; says which.
     Schema(String),
+    /// The merged row breaks a check; says which.
+    Check(String),
+    /// A table or a view that cannot be both; says why.
+    Whole(String),
+}
+
+impl ConflictKind {
+    /// The kind in one word, as people and machines are shown it and as it is kept.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ConflictKind::Cell => "cell",
+            ConflictKind::Deleted(Side::Ours) => "deleted-here",
+            ConflictKind::Deleted(Side::Theirs) => "deleted-there",
+            ConflictKind::Key => "key",
+            ConflictKind::Dropped(Side::Ours) => "dropped-here",
+            ConflictKind::Dropped(Side::Theirs) => "dropped-there",
+            ConflictKind::Schema(_) => "schema",
+            ConflictKind::Check(_) => "check",
+            ConflictKind::Whole(_) => "table",
+        }
+    }
+
+    /// What is wrong, for kinds that say it.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            ConflictKind::Schema(why) | ConflictKind::Check(why) | ConflictKind::Whole(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// The kind of that name; `None` for a name that is none.
+    pub fn parse(name: &str, why: &str) -> Option<ConflictKind> {
+        Some(match name {
+            "cell" => ConflictKind::Cell,
+            "deleted-here" => ConflictKind::Deleted(Side::Ours),
+            "deleted-there" => ConflictKind::Deleted(Side::Theirs),
+            "key" => ConflictKind::Key,
+            "dropped-here" => ConflictKind::Dropped(Side::Ours),
+            "dropped-there" => ConflictKind::Dropped(Side::Theirs),
+            "schema" => ConflictKind::Schema(why.to_owned()),
+            "check" => ConflictKind::Check(why.to_owned()),
+            "table" => ConflictKind::Whole(why.to_owned()),
+            _ => return None,
+        })
+    }
 }
 
 /// A conflict. The merged table holds our value meanwhile.
