@@ -11,7 +11,8 @@ use super::Cli;
 pub const GROUPS: &[(&str, &[&str])] = &[
     ("Start", &["init", "import", "status", "commit"]),
     ("Look", &["log", "show", "diff", "head", "sample", "cat", "stats", "query", "export"]),
-    ("Branch", &["branch", "switch", "merge", "tag"]),
+    ("Branch", &["branch", "switch", "tag"]),
+    ("Merge", &["merge", "conflicts", "resolve", "cherry-pick", "revert", "rebase"]),
     ("Shape tables", &["table", "column"]),
     ("Go back", &["undo", "redo", "restore", "reset", "operations"]),
     ("Keep house", &["verify", "gc", "compact", "config", "completions"]),

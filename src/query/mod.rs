@@ -14,6 +14,7 @@
 
 mod answer;
 mod catalog;
+mod disputed;
 mod engine;
 mod error;
 mod exec;
@@ -32,6 +33,7 @@ mod system;
 mod tests;
 
 pub use answer::{Answer, AnswerStream};
+pub use disputed::decide;
 pub use engine::Options;
 pub use error::QueryError;
 pub use expression::{Evaluation, Selected, evaluate, filter_slots, select};

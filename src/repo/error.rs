@@ -234,7 +234,9 @@ impl RepoError {
             RepoError::NoBranch { name, nearest, .. } if nearest.is_empty() => vec![format!("'dsv switch -c {name}' makes it")],
             RepoError::NoBranch { nearest, .. } => did_you_mean(nearest),
             RepoError::Outdated { .. } => one("'dsv reset' puts the changes on top of where the branch is now; 'dsv reset --hard' drops them"),
-            RepoError::InProgress { verb, .. } => vec![format!("settle what 'dsv conflicts' lists and end it with 'dsv {verb} --continue', or give it up with 'dsv {verb} --abort'")],
+            RepoError::InProgress { verb, .. } => {
+                vec![format!("settle what 'dsv conflicts' lists and end it with 'dsv {verb} --continue', or give it up with 'dsv {verb} --abort'")]
+            }
             RepoError::Conflicts { verb, .. } => vec![format!("'dsv conflicts' lists them, 'dsv resolve' settles them; 'dsv {verb} --abort' gives up")],
             RepoError::Refused { hint, .. } => hint.iter().cloned().collect(),
             RepoError::History(HistoryError::Unknown { nearest, .. }) => did_you_mean(nearest),

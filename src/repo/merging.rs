@@ -1,6 +1,7 @@
 //! A merge in progress: its conflicts, settling them, ending it and giving it up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, new_null_array};
@@ -17,6 +18,7 @@ use crate::format::snapshot::Snapshot;
 use crate::history::state::working_key;
 use crate::history::{Transaction, load_snapshot};
 use crate::table::conflict::{Dispute, Listed, cells_at, joined, list, listed};
+use crate::table::edit::check_labels;
 use crate::table::key::KeyIndex;
 use crate::table::merge::{Conflict, ConflictKind, MergeCounts, Policy, Side, decide};
 use crate::table::{Table, TableError};
@@ -89,6 +91,9 @@ pub enum Resolution<'a> {
     /// What a function makes of the cells, one value a conflict.
     With(&'a dyn Fn(&Disputed<'_>) -> Result<ArrayRef, RepoError>),
 }
+
+/// The conflicts of a table by what people call their rows.
+type Rows = HashMap<String, Vec<usize>>;
 
 /// What settling did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,7 +194,8 @@ impl Repo {
 
     fn resolve_in_place(&self, working: &WorkingState, pending: &Pending, picks: &[(Pick, &Resolution<'_>)], command: &str) -> Result<Resolved, RepoError> {
         let (mut snapshot, mut merging) = (working.snapshot.clone(), pending.merging.clone());
-        let mut settled: Vec<u64> = Vec::new();
+        let mut settled: HashSet<u64> = HashSet::new();
+        let mut rows = HashMap::new();
         for (pick, resolution) in picks {
             let before = settled.len();
             let mut offset = 0;
@@ -200,7 +206,7 @@ impl Repo {
                 if pick.table.as_ref().is_some_and(|name| *name != table.name) {
                     continue;
                 }
-                let picked = self.picked(table, pick)?;
+                let picked = self.picked(table, pick, &mut rows)?;
                 let picked: Vec<usize> = picked.into_iter().filter(|i| !settled.contains(&slots[*i])).collect();
                 if picked.is_empty() {
                     continue;
@@ -227,14 +233,15 @@ impl Repo {
                     // A whole table is no cell.
                     Resolution::Policy(_) | Resolution::Value(_) | Resolution::With(_) => continue,
                 }
-                settled.push(*slot);
+                settled.insert(*slot);
             }
             if settled.len() == before {
                 return Err(self.nothing_picked(pending, pick)?);
             }
         }
-        settled.sort_unstable();
-        let left = Table::load(self.objects(), merging.conflicts)?.delete(self.objects(), &settled)?;
+        let mut gone: Vec<u64> = settled.iter().copied().collect();
+        gone.sort_unstable();
+        let left = Table::load(self.objects(), merging.conflicts)?.delete(self.objects(), &gone)?;
         merging.conflicts = left.store(self.objects())?;
         let mut transaction = Transaction::new(Some(working.view.clone()));
         self.set_working(&mut transaction, &working.head, working.base, &snapshot, Some(merging))?;
@@ -242,31 +249,36 @@ impl Repo {
         Ok(Resolved { settled: settled.len(), left: pending.len() - settled.len() })
     }
 
-    /// Which conflicts of a table are meant, by their places.
-    fn picked(&self, table: &MergedTable, pick: &Pick) -> Result<Vec<usize>, RepoError> {
-        let mut found = Vec::new();
-        for (i, conflict) in table.conflicts.iter().enumerate() {
-            if pick.column.as_deref().is_some_and(|column| table.column(conflict) != Some(column)) {
-                continue;
+    /// Which conflicts of a table are meant, by their places. `rows` keeps what people may call the tables' rows.
+    fn picked(&self, table: &MergedTable, pick: &Pick, rows: &mut HashMap<TableId, Rows>) -> Result<Vec<usize>, RepoError> {
+        let all: Vec<usize> = match &pick.row {
+            None => (0..table.conflicts.len()).collect(),
+            Some(row) => {
+                let known = match rows.entry(table.ours.id) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(free) => free.insert(self.called(table)?),
+                };
+                known.get(row).cloned().unwrap_or_default()
             }
-            if let Some(row) = &pick.row
-                && !self.is_row(table, conflict, row)?
-            {
-                continue;
-            }
-            found.push(i);
-        }
-        Ok(found)
+        };
+        let fits = |i: &usize| pick.column.as_deref().is_none_or(|column| table.column(&table.conflicts[*i]) == Some(column));
+        Ok(all.into_iter().filter(fits).collect())
     }
 
-    /// Whether a person means a conflict's row by that text.
-    fn is_row(&self, table: &MergedTable, conflict: &Conflict, text: &str) -> Result<bool, RepoError> {
-        let key = self.conflict_key(table, conflict)?;
-        let shown: Vec<String> = key.iter().map(|(_, cell)| array_value_to_string(cell, 0)).collect::<Result<_, _>>().map_err(TableError::from)?;
-        if !shown.is_empty() && shown.join(",") == text {
-            return Ok(true);
+    /// The conflicts of a table by what people call their rows: the key's cells, joined by commas, and the row id.
+    fn called(&self, table: &MergedTable) -> Result<Rows, RepoError> {
+        let mut rows = Rows::new();
+        for (i, conflict) in table.conflicts.iter().enumerate() {
+            let key = self.conflict_key(table, conflict)?;
+            let shown: Vec<String> = key.iter().map(|(_, cell)| array_value_to_string(cell, 0)).collect::<Result<_, _>>().map_err(TableError::from)?;
+            if !shown.is_empty() {
+                rows.entry(shown.join(",")).or_default().push(i);
+            }
+            if let Some(id) = self.conflict_row(table, conflict)? {
+                rows.entry(id.to_string()).or_default().push(i);
+            }
         }
-        Ok(self.conflict_row(table, conflict)?.is_some_and(|id| id.to_string() == text))
+        Ok(rows)
     }
 
     /// A table with conflicts settled, and which of them are.
@@ -321,10 +333,17 @@ impl Repo {
                     crate::table::column::repeat(&cell, places.len())?
                 }
                 Resolution::Value(None) => new_null_array(&described.ty.storage(), places.len()),
-                Resolution::With(function) => function(&disputed)?,
+                Resolution::With(function) => {
+                    let values = function(&disputed)?;
+                    check_labels(&described.ty, &values, &described.name, 0)?;
+                    values
+                }
                 Resolution::Policy(policy) => {
                     if !policy.fits(&described.ty) {
-                        return Err(RepoError::refused(format!("the policy {policy} means nothing for column '{}', which is {}", described.name, described.ty)));
+                        return Err(RepoError::refused(format!(
+                            "the policy {policy} means nothing for column '{}', which is {}",
+                            described.name, described.ty
+                        )));
                     }
                     let newer = match (pending.merging.parents.first(), working.base) {
                         (Some(theirs), Some(ours)) => self.newer(ours, *theirs)?,

@@ -3,6 +3,7 @@
 use super::changes::{self, NameChange};
 use super::{Repo, RepoError};
 use crate::base::{CommitId, TableObjectId};
+use crate::format::merging::Merging;
 use crate::format::operation::HeadRef;
 use crate::format::snapshot::Snapshot;
 
@@ -19,12 +20,14 @@ pub struct Status {
     pub tables: Vec<NameChange<TableObjectId>>,
     /// The views that differ.
     pub views: Vec<NameChange<String>>,
+    /// The merge in progress, and how many conflicts are left.
+    pub merging: Option<(Merging, u64)>,
 }
 
 impl Status {
     /// True where nothing is uncommitted.
     pub fn is_clean(&self) -> bool {
-        self.tables.is_empty() && self.views.is_empty()
+        self.tables.is_empty() && self.views.is_empty() && self.merging.is_none()
     }
 }
 
@@ -33,7 +36,15 @@ impl Repo {
     pub fn status(&self) -> Result<Status, RepoError> {
         let working = self.working()?;
         let before = working.base.map_or_else(|| Ok(Snapshot::default()), |base| self.snapshot_of(base))?;
+        let merging = match working.merging.clone() {
+            Some(merging) => {
+                let left = self.conflicts_left(&merging)?;
+                Some((merging, left))
+            }
+            None => None,
+        };
         Ok(Status {
+            merging,
             outdated: (working.dirty && working.base != working.tip).then_some(working.base),
             tables: changes::tables(&before, &working.snapshot),
             views: changes::views(&before, &working.snapshot),

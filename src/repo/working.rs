@@ -33,9 +33,7 @@ impl WorkingState {
     pub(super) fn check_clean(&self) -> Result<(), RepoError> {
         match &self.merging {
             Some(merging) => Err(RepoError::InProgress { verb: merging.verb.clone(), revision: merging.revision.clone() }),
-            None if self.dirty => {
-                Err(RepoError::refused_with("there are uncommitted changes", "commit them first, or forget them with 'dsv reset --hard'"))
-            }
+            None if self.dirty => Err(RepoError::refused_with("there are uncommitted changes", "commit them first, or forget them with 'dsv reset --hard'")),
             None => Ok(()),
         }
     }

@@ -234,8 +234,7 @@ impl<'a> Dispute<'a> {
         rows.dedup();
         let mut table = table;
         let (slots, from): (Vec<u64>, Vec<Option<u64>>) = rows.iter().filter_map(|(at, from)| Some(((*at)?, Some(*from)))).unzip();
-        let shared: Vec<(usize, usize)> =
-            table.schema.columns.iter().enumerate().filter_map(|(to, column)| Some((to, place(state, column.id)?))).collect();
+        let shared: Vec<(usize, usize)> = table.schema.columns.iter().enumerate().filter_map(|(to, column)| Some((to, place(state, column.id)?))).collect();
         if !slots.is_empty() {
             for (to, index) in &shared {
                 let values = cells_at(objects, state, *index, &from)?;
@@ -247,7 +246,8 @@ impl<'a> Dispute<'a> {
         if purged.is_empty() {
             return Ok(table);
         }
-        let columns: Vec<(String, Type)> = shared.iter().map(|(to, _)| (table.schema.columns[*to].name.clone(), table.schema.columns[*to].ty.clone())).collect();
+        let columns: Vec<(String, Type)> =
+            shared.iter().map(|(to, _)| (table.schema.columns[*to].name.clone(), table.schema.columns[*to].ty.clone())).collect();
         let indices: Vec<usize> = shared.iter().map(|(_, index)| *index).collect();
         let mut writer = RowWriter::new(objects, &table, &columns)?;
         writer.push(&state.take(objects, &purged, &indices)?, &[])?;
@@ -294,8 +294,7 @@ impl<'a> Dispute<'a> {
     pub fn set(&self, objects: &Arc<Objects>, now: &Table, conflicts: &[&Conflict], values: &ArrayRef) -> Result<Table, TableError> {
         let places = Places::of(objects, self.merged, now)?;
         let Some(to) = conflicts.first().and_then(|c| place(now, c.column?)) else { return Ok(now.clone()) };
-        let mut pairs: Vec<(u64, u32)> =
-            conflicts.iter().zip(0u32..).filter_map(|(c, i)| Some((c.merged.and_then(|slot| places.get(slot))?, i))).collect();
+        let mut pairs: Vec<(u64, u32)> = conflicts.iter().zip(0u32..).filter_map(|(c, i)| Some((c.merged.and_then(|slot| places.get(slot))?, i))).collect();
         pairs.sort_unstable();
         pairs.dedup_by_key(|pair| pair.0);
         let slots: Vec<u64> = pairs.iter().map(|pair| pair.0).collect();

@@ -86,7 +86,7 @@ fn merged(folder: &Path, files: [&[u8]; 3], key: &[String], strategy: Option<Sid
     repo.switch("theirs", &SwitchOptions::default()).unwrap();
     import("theirs.csv", files[2], ImportMode::Replace)?;
     repo.switch("main", &SwitchOptions::default()).unwrap();
-    let report = repo.merge("theirs", &MergeRequest { strategy, ..MergeRequest::default() }).map_err(|e| e.to_string())?;
+    let report = repo.merge(&["theirs".to_owned()], &MergeRequest { strategy, ..MergeRequest::default() }).map_err(|e| e.to_string())?;
     Ok((repo, report))
 }
 

@@ -44,7 +44,7 @@ impl Commit {
         let author = self.author.as_deref().map(Identity::parse).transpose()?;
         let message = (!self.message.is_empty()).then(|| self.message.join("\n\n"));
         let repo = context.repo()?;
-        if message.is_none() && !self.amend {
+        if message.is_none() && !self.amend && repo.working()?.merging.is_none() {
             return Err(CliError::usage("a commit needs a message").hint("dsv commit -m 'what changed and why'"));
         }
         let options = CommitOptions { message, amend: self.amend, allow_empty: self.allow_empty, author, source: Default::default() };

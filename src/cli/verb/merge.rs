@@ -2,49 +2,53 @@
 
 use std::io::Write;
 
-use arrow::array::ArrayRef;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::cli::context::Context;
+use crate::cli::dispute;
 use crate::cli::error::CliError;
-use crate::cli::ui::cell::{Cell, Printer};
 use crate::cli::ui::format;
-use crate::cli::ui::table::{Heading, draw};
-use crate::cli::value;
-use crate::format::Type;
 use crate::history::short;
-use crate::repo::{MergeOutcome, MergeReport, MergeRequest, MergedTable, Repo, kind_name};
-use crate::table::merge::{Conflict, ConflictKind, Side};
+use crate::repo::{CommitOptions, MergeOutcome, MergeReport, MergeRequest, MergedTable};
+use crate::table::merge::Side;
 
 /// Conflicts shown in a terminal; --json lists all.
-const SHOWN_MAX: usize = 20;
+pub const SHOWN_MAX: usize = 20;
 
-/// Merge another branch into this one, cell by cell
+/// Merge other branches into this one, cell by cell
 ///
 /// Columns, rows and cells that one side alone changed are taken as they are; what both changed alike is no conflict. Where both changed one cell to
 /// different values, or one deleted a row that the other changed, the column's merge policy decides, or --strategy. What is left are conflicts: they are
-/// listed, the exit code is 1, and nothing is changed.
+/// listed, the exit code is 1, and the merge stays in progress on this branch, with our side where the sides disagree. Settle them with `dsv resolve`, or mend the
+/// tables by hand; then end the merge with `dsv merge --continue`, or give it up with `dsv merge --abort`. Switching branches or a crash loses nothing of it.
+///
+/// Several revisions are merged one after the other into one commit; that is refused where they disagree.
 ///
 /// With --json, a line for each conflict: {"table", "kind", "key" or "row", "column", "base", "ours", "theirs"}; without conflicts one line {"outcome":
-/// "up-to-date|fast-forward|merged", "commit"}.
+/// "up-to-date|fast-forward|merged|squashed", "commit"}.
 ///
 /// Examples:
 ///
 ///   dsv merge relabel
 ///   dsv merge relabel --dry-run          what would happen
 ///   dsv merge relabel --strategy theirs  their side wins where both changed a cell
+///   dsv merge --squash relabel           as one change, to be committed
+///   dsv merge --continue
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Merge {
-    /// The branch or revision to merge
-    #[arg(value_name = "REV")]
-    revision: String,
+    /// The branches or revisions to merge
+    #[arg(value_name = "REV", required_unless_present_any = ["abort", "go_on"])]
+    revisions: Vec<String>,
     /// The message of the merge's commit
-    #[arg(short, long, value_name = "MSG")]
+    #[arg(short, long, value_name = "MSG", conflicts_with = "abort")]
     message: Option<String>,
     /// Make a commit even where the branch could simply move forward
     #[arg(long)]
     no_ff: bool,
+    /// Leave the merged data uncommitted, with no trace of where it came from
+    #[arg(long, conflicts_with = "no_ff")]
+    squash: bool,
     /// Tell what would happen; change nothing
     #[arg(long)]
     dry_run: bool,
@@ -54,46 +58,116 @@ pub struct Merge {
     /// Merge histories that have no commit in common
     #[arg(long)]
     allow_unrelated: bool,
+    /// Commit the merge in progress, once no conflict is left
+    #[arg(long = "continue", conflicts_with_all = ["revisions", "no_ff", "squash", "dry_run", "strategy", "allow_unrelated", "abort"])]
+    go_on: bool,
+    /// Give up the merge in progress: the branch is as it was before
+    #[arg(long, conflicts_with_all = ["revisions", "no_ff", "squash", "dry_run", "strategy", "allow_unrelated"])]
+    abort: bool,
 }
 
 /// A side of a merge.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Winner {
+pub enum Winner {
     /// The branch that is checked out
     Ours,
     /// The revision that is merged
     Theirs,
 }
 
+impl Winner {
+    /// The side.
+    pub fn side(self) -> Side {
+        if matches!(self, Winner::Ours) { Side::Ours } else { Side::Theirs }
+    }
+}
+
 impl Merge {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let repo = context.working_repo()?;
-        let strategy = self.strategy.map(|winner| if matches!(winner, Winner::Ours) { Side::Ours } else { Side::Theirs });
-        let request = MergeRequest { message: self.message, no_ff: self.no_ff, dry_run: self.dry_run, strategy, allow_unrelated: self.allow_unrelated };
-        let report = repo.merge(&self.revision, &request)?;
         let ui = &context.ui;
+        if self.abort {
+            let gone = repo.abort("merge")?;
+            ui.note(format!("Gave up the merge of {}; 'dsv undo' brings it back", gone.revision));
+            return Ok(());
+        }
+        if self.go_on {
+            let Some(pending) = repo.pending()? else {
+                return Err(CliError::usage("no merge is in progress"));
+            };
+            if pending.merging.verb != "merge" {
+                let verb = &pending.merging.verb;
+                return Err(CliError::usage(format!("a {verb} is in progress")).hint(format!("'dsv {verb} --continue' goes on with it")));
+            }
+            let made = repo.commit(&CommitOptions { message: self.message, ..CommitOptions::default() })?;
+            return done(context, "merged", made.id, &pending.merging.revision);
+        }
+        let request = MergeRequest {
+            message: self.message,
+            no_ff: self.no_ff,
+            squash: self.squash,
+            dry_run: self.dry_run,
+            strategy: self.strategy.map(Winner::side),
+            allow_unrelated: self.allow_unrelated,
+        };
+        let report = repo.merge(&self.revisions, &request)?;
+        let named = self.revisions.join(", ");
         let (outcome, commit) = match &report.outcome {
             MergeOutcome::UpToDate => ("up-to-date", None),
             MergeOutcome::FastForward(id) => ("fast-forward", Some(*id)),
             MergeOutcome::Merged(id) => ("merged", *id),
-            MergeOutcome::Conflicts => return conflicts(context, &repo, &report),
+            MergeOutcome::Squashed => ("squashed", None),
+            MergeOutcome::Conflicts => {
+                tell_taken(context, &report);
+                let total = dispute::print(context, &repo, &report.tables, &report.names, SHOWN_MAX)?;
+                return Err(left(total, "merge", request.dry_run));
+            }
         };
         if ui.json {
             let mut out = ui.page();
             writeln!(out, "{}", json!({ "outcome": outcome, "commit": commit.map(|id| id.to_string()) }))?;
             return Ok(out.finish()?);
         }
-        for line in report.tables.iter().filter_map(taken) {
-            ui.note(line);
-        }
+        tell_taken(context, &report);
         let would = if request.dry_run { "Would be: " } else { "" };
         ui.note(match (&report.outcome, commit) {
             (MergeOutcome::UpToDate, _) => "All of it is here already".to_owned(),
             (MergeOutcome::FastForward(id), _) => format!("{would}moved forward to {}", short(id)),
-            (_, Some(id)) => format!("Merged {} as {}", self.revision, short(&id)),
-            (_, None) => format!("{} would merge without conflicts", self.revision),
+            (MergeOutcome::Squashed, _) if !request.dry_run => format!("The changes of {named} are here, not committed: 'dsv commit -m MESSAGE' records them"),
+            (_, Some(id)) => format!("Merged {named} as {}", short(&id)),
+            (_, None) => format!("{named} would merge without conflicts"),
         });
+        if commit.is_some() && report.author_guessed {
+            ui.hint("the author was guessed; say who you are with 'dsv config --global user.name NAME' and user.email");
+        }
         Ok(())
+    }
+}
+
+/// Says that what was in progress is committed.
+fn done(context: &Context, outcome: &str, id: crate::base::CommitId, revision: &str) -> Result<(), CliError> {
+    if context.ui.json {
+        let mut out = context.ui.out();
+        writeln!(out, "{}", json!({ "outcome": outcome, "commit": id.to_string() }))?;
+        return Ok(out.finish()?);
+    }
+    context.ui.note(format!("Merged {revision} as {}", short(&id)));
+    Ok(())
+}
+
+/// The answer no: conflicts wait for people.
+pub fn left(total: usize, verb: &str, dry_run: bool) -> CliError {
+    let count = format::plural(total as u64, "conflict");
+    if dry_run {
+        return CliError::no(format!("{count}: nothing was changed"));
+    }
+    let error = CliError::no(format!("{count}; the {verb} is in progress"));
+    error.hint(format!("settle them with 'dsv resolve --ours' or '--theirs' (by table, row or column), then 'dsv {verb} --continue'; or 'dsv {verb} --abort'"))
+}
+
+fn tell_taken(context: &Context, report: &MergeReport) {
+    if !context.ui.json {
+        report.tables.iter().filter_map(taken).for_each(|line| context.ui.note(line));
     }
 }
 
@@ -119,99 +193,4 @@ fn taken(table: &MergedTable) -> Option<String> {
         })
         .collect();
     (!told.is_empty()).then(|| format!("  {}: {}", table.name, told.join(", ")))
-}
-
-/// The type of a conflict's column, where a side has it.
-fn type_of(table: &MergedTable, conflict: &Conflict) -> Option<Type> {
-    let id = conflict.column?;
-    [&table.ours, &table.theirs, &table.base].into_iter().find_map(|t| t.schema.columns.iter().find(|c| c.id == id)).map(|c| c.ty.clone())
-}
-
-fn conflicts(context: &Context, repo: &Repo, report: &MergeReport) -> Result<(), CliError> {
-    let total = report.names.len() + report.tables.iter().map(|table| table.conflicts.len()).sum::<usize>();
-    let mut out = context.ui.page();
-    if context.ui.json {
-        for name in &report.names {
-            writeln!(out, "{}", json!({ "table": name.name, "kind": "table", "row": null, "column": null, "why": name.why }))?;
-        }
-    } else {
-        report.names.iter().try_for_each(|name| writeln!(out, "{}", name.why))?;
-    }
-    let mut rows = Vec::new();
-    for table in &report.tables {
-        for conflict in &table.conflicts {
-            if context.ui.json {
-                writeln!(out, "{}", line(repo, table, conflict)?)?;
-            } else if let ConflictKind::Schema(why) = &conflict.kind {
-                writeln!(out, "{}: {why}", table.name)?;
-            } else if rows.len() < SHOWN_MAX {
-                rows.push(shown(repo, table, conflict)?);
-            }
-        }
-    }
-    if !rows.is_empty() {
-        let headings = ["table", "row", "conflict", "column", "base", "ours", "theirs"].map(Heading::left).to_vec();
-        draw(&context.ui, &mut out, headings, &rows)?;
-    }
-    out.finish()?;
-    let mut error = CliError::no(format!("{}: nothing was changed", format::plural(total as u64, "conflict")));
-    error.hints.push("let a side win with --strategy ours or --strategy theirs, or change one of the branches and merge again".to_owned());
-    Err(error)
-}
-
-fn key_text(key: &[(String, ArrayRef)]) -> Result<String, CliError> {
-    let cells = key.iter().map(|(name, cell)| {
-        let field = arrow::datatypes::Field::new(name, cell.data_type().clone(), true);
-        Ok(format!("{name}={}", Printer::new(&field, cell).map_err(|e| CliError::fault(e.to_string()))?.cell(0).text))
-    });
-    Ok(cells.collect::<Result<Vec<_>, CliError>>()?.join(", "))
-}
-
-fn shown(repo: &Repo, table: &MergedTable, conflict: &Conflict) -> Result<Vec<Cell>, CliError> {
-    let key = repo.conflict_key(table, conflict)?;
-    let row = if key.is_empty() { repo.conflict_row(table, conflict)?.map(|id| id.to_string()).unwrap_or_default() } else { key_text(&key)? };
-    let mut cells =
-        vec![Cell::plain(&table.name), Cell::plain(row), Cell::plain(kind_name(&conflict.kind)), Cell::plain(table.column(conflict).unwrap_or_default())];
-    let ty = type_of(table, conflict);
-    for side in [None, Some(Side::Ours), Some(Side::Theirs)] {
-        let value = repo.conflict_cell(table, conflict, side)?;
-        cells.push(match (value, &ty) {
-            (Some(value), Some(ty)) => {
-                let field = ty.field("", true);
-                Printer::new(&field, &value).map_err(|e| CliError::fault(e.to_string()))?.cell(0)
-            }
-            _ => Cell::note("-"),
-        });
-    }
-    Ok(cells)
-}
-
-fn line(repo: &Repo, table: &MergedTable, conflict: &Conflict) -> Result<Value, CliError> {
-    let mut line = Map::new();
-    line.insert("table".into(), json!(table.name));
-    line.insert("kind".into(), json!(kind_name(&conflict.kind)));
-    if let ConflictKind::Schema(why) = &conflict.kind {
-        line.insert("why".into(), json!(why));
-    }
-    let key = repo.conflict_key(table, conflict)?;
-    if key.is_empty() {
-        line.insert("row".into(), json!(repo.conflict_row(table, conflict)?.map(|id| id.to_string())));
-    } else {
-        let mut cells = Map::new();
-        for (name, cell) in &key {
-            let ty = Type::from_field(&arrow::datatypes::Field::new(name, cell.data_type().clone(), true)).map_err(|e| CliError::fault(e.to_string()))?;
-            cells.insert(name.clone(), value::json(&ty, cell, 0)?);
-        }
-        line.insert("key".into(), Value::Object(cells));
-    }
-    line.insert("column".into(), json!(table.column(conflict)));
-    let ty = type_of(table, conflict);
-    for (name, side) in [("base", None), ("ours", Some(Side::Ours)), ("theirs", Some(Side::Theirs))] {
-        let value = match (repo.conflict_cell(table, conflict, side)?, &ty) {
-            (Some(cell), Some(ty)) => value::json(ty, &cell, 0)?,
-            _ => Value::Null,
-        };
-        line.insert(name.into(), value);
-    }
-    Ok(Value::Object(line))
 }

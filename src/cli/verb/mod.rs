@@ -2,11 +2,13 @@
 
 mod branch;
 mod cat;
+mod cherry_pick;
 mod column;
 mod commit;
 mod compact;
 mod completions;
 mod config;
+mod conflicts;
 mod diff;
 mod export;
 mod gc;
@@ -14,12 +16,15 @@ mod head;
 mod import;
 mod init;
 mod log;
-mod merge;
+pub mod merge;
 mod operations;
 mod query;
+mod rebase;
 mod redo;
 mod reset;
+mod resolve;
 mod restore;
+mod revert;
 mod sample;
 mod show;
 mod stats;
@@ -55,7 +60,8 @@ macro_rules! verbs {
 verbs! {
     Init init, Import import, Status status, Commit commit,
     Log log, Show show, Head head, Sample sample, Cat cat, Stats stats, Query query, Export export,
-    Branch branch, Switch switch, Tag tag, Diff diff, Merge merge,
+    Branch branch, Switch switch, Tag tag, Diff diff, Merge merge, Conflicts conflicts, Resolve resolve,
+    CherryPick cherry_pick, Revert revert, Rebase rebase,
     Table table, Column column,
     Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
     Verify verify, Gc gc, Compact compact, Config config, Completions completions,
