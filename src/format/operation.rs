@@ -250,7 +250,7 @@ mod tests {
             for head in [HeadRef::Branch(name.clone()), HeadRef::Commit(CommitId(id))] {
                 prop_assert_eq!(HeadRef::decode(&head.encode()), Ok(head));
             }
-            let tag = Tag { commit: CommitId(id), message, name: name.clone(), email: name, millis };
+            let tag = Tag { commit: CommitId(id), message: message.clone(), name: name.clone(), email: name.clone(), millis };
             prop_assert_eq!(Tag::decode(&tag.encode()), Ok(tag));
             for merging in [None, Some(merging(&name, &message))] {
                 let working = Working { base: base.map(CommitId), snapshot: SnapshotId(id), merging };

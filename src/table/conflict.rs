@@ -345,3 +345,6 @@ impl Table {
 pub fn joined(values: &[ArrayRef]) -> Result<ArrayRef, TableError> {
     Ok(concat(&values.iter().map(|v| v.as_ref()).collect::<Vec<_>>())?)
 }
+
+#[cfg(test)]
+mod tests;

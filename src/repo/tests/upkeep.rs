@@ -370,7 +370,7 @@ fn beside(grace_ms: u64) {
     assert_eq!(repo.verify().unwrap().faults, []);
     for (writer, kept) in kept {
         let Some(last) = kept.last() else { continue };
-        let working = repo.view().unwrap().state.workings().unwrap()[&format!("w{writer}")];
+        let working = repo.view().unwrap().state.workings().unwrap()[&format!("w{writer}")].clone();
         let tables = crate::history::load_snapshot(repo.objects(), working.snapshot).unwrap().tables;
         assert_eq!(read_table(repo.objects(), tables[&format!("t{last}")]), cells(*last));
     }

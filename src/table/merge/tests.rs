@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::policy::decide;
 use super::*;
 use crate::format::Type;
+use crate::table::conflict::Dispute;
 use crate::table::edit::Fill;
 use crate::table::tests::{Change, Row, apply, batch, change, columns, empty, made, read, row, small, write};
 
@@ -152,6 +153,29 @@ proptest! {
                 }
             }
             prop_assert!(rows.iter().filter(|(id, _)| !conflicts.iter().any(|c| c.1 == **id)).all(|(id, row)| won.get(id) == Some(row)));
+        }
+        // Conflicts that are settled leave what the side has.
+        for (side, state) in [(None, &b), (Some(Side::Ours), &o), (Some(Side::Theirs), &t)] {
+            let state: BTreeMap<&String, &Row> = state.iter().map(|(id, row)| (id, row)).collect();
+            let mut wanted = rows.clone();
+            for (kind, id, column) in &conflicts {
+                match (*kind, state.get(id).copied(), wanted.get_mut(id)) {
+                    ("cell", had, Some(row)) if *column == Some("n") => row.0 = had.and_then(|had| had.0),
+                    ("cell", had, Some(row)) => row.1 = had.and_then(|had| had.1.clone()),
+                    (_, Some(had), _) => drop(wanted.insert(id.clone(), had.clone())),
+                    (_, None, _) => drop(wanted.remove(id)),
+                }
+            }
+            let dispute = Dispute { base: &base, ours: &ours, theirs: &theirs, merged: &merged.table };
+            let settled = dispute.settle(&objects, &merged.table, &merged.conflicts.iter().collect::<Vec<_>>(), side).unwrap();
+            let sorted = |mut rows: Vec<Row>| {
+                rows.sort();
+                rows
+            };
+            let found = read(&objects, &settled);
+            prop_assert_eq!(found.len(), wanted.len());
+            // By their cells: a row that one side purged comes back under another id.
+            prop_assert_eq!(sorted(found.into_iter().map(|r| r.1).collect()), sorted(wanted.into_values().collect()), "{:?}", side);
         }
         // What changes nothing changes nothing, and merging again changes nothing.
         for (a, b, c, expected) in [(&base, &ours, &base, &ours), (&base, &base, &ours, &ours), (&base, &ours, &ours, &ours), (&theirs, &merged.table, &theirs, &merged.table)] {
