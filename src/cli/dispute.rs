@@ -1,8 +1,9 @@
 //! Conflicts, as people and machines are shown them.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
@@ -63,13 +64,57 @@ fn key_text(key: &[(String, ArrayRef)]) -> Result<String, CliError> {
     Ok(cells.collect::<Result<Vec<_>, CliError>>()?.join(", "))
 }
 
+/// The base, ours and theirs.
+const SIDES: [Option<Side>; 3] = [None, Some(Side::Ours), Some(Side::Theirs)];
+
+/// A row as a JSON object.
+fn object(row: &RecordBatch) -> Result<Map<String, Value>, CliError> {
+    let mut cells = Map::new();
+    for (field, cell) in row.schema().fields().iter().zip(row.columns()) {
+        let ty = Type::from_field(field).map_err(|e| CliError::fault(e.to_string()))?;
+        cells.insert(field.name().clone(), value::json(&ty, cell, 0)?);
+    }
+    Ok(cells)
+}
+
+/// The names of the columns in which the rows that are left differ from the base's.
+fn changed(repo: &Repo, table: &MergedTable, conflict: &Conflict) -> Result<BTreeSet<String>, CliError> {
+    let rows = SIDES.map(|side| repo.conflict_cells(table, conflict, side));
+    let mut objects = Vec::new();
+    for row in rows {
+        objects.extend(row?.map(|row| object(&row)).transpose()?);
+    }
+    let Some((first, rest)) = objects.split_first() else { return Ok(BTreeSet::new()) };
+    let differs = |name: &&String| rest.iter().any(|row| row.get(*name) != first.get(*name));
+    Ok(rest.iter().chain([first]).flat_map(Map::keys).filter(differs).cloned().collect())
+}
+
+/// Cells of a row, each with its column's name.
+fn some_cells(row: &RecordBatch, names: &BTreeSet<String>) -> Result<String, CliError> {
+    let mut told = Vec::new();
+    for (field, cell) in row.schema().fields().iter().zip(row.columns()).filter(|(field, _)| names.contains(field.name())) {
+        told.push(format!("{}={}", field.name(), Printer::new(field, cell).map_err(|e| CliError::fault(e.to_string()))?.cell(0).text));
+    }
+    Ok(told.join(", "))
+}
+
 fn shown(repo: &Repo, table: &MergedTable, conflict: &Conflict) -> Result<Vec<Cell>, CliError> {
     let key = repo.conflict_key(table, conflict)?;
     let row = if key.is_empty() { repo.conflict_row(table, conflict)?.map(|id| id.to_string()).unwrap_or_default() } else { key_text(&key)? };
     let mut cells =
         vec![Cell::plain(&table.name), Cell::plain(row), Cell::plain(conflict.kind.name()), Cell::plain(table.column(conflict).unwrap_or_default())];
+    if conflict.column.is_none() {
+        let changed = changed(repo, table, conflict)?;
+        for side in SIDES {
+            cells.push(match repo.conflict_cells(table, conflict, side)? {
+                Some(row) => Cell::plain(some_cells(&row, &changed)?),
+                None => Cell::note(if side.is_some() { "deleted" } else { "-" }),
+            });
+        }
+        return Ok(cells);
+    }
     let ty = type_of(table, conflict);
-    for side in [None, Some(Side::Ours), Some(Side::Theirs)] {
+    for side in SIDES {
         let value = repo.conflict_cell(table, conflict, side)?;
         cells.push(match (value, &ty) {
             (Some(value), Some(ty)) => {
@@ -102,7 +147,12 @@ fn line(repo: &Repo, table: &MergedTable, conflict: &Conflict) -> Result<Value, 
     }
     line.insert("column".into(), json!(table.column(conflict)));
     let ty = type_of(table, conflict);
-    for (name, side) in [("base", None), ("ours", Some(Side::Ours)), ("theirs", Some(Side::Theirs))] {
+    for (name, side) in ["base", "ours", "theirs"].into_iter().zip(SIDES) {
+        if conflict.column.is_none() {
+            let row = repo.conflict_cells(table, conflict, side)?;
+            line.insert(name.into(), row.map(|row| object(&row)).transpose()?.map_or(Value::Null, Value::Object));
+            continue;
+        }
         let value = match (repo.conflict_cell(table, conflict, side)?, &ty) {
             (Some(cell), Some(ty)) => value::json(ty, &cell, 0)?,
             _ => Value::Null,

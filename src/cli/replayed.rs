@@ -24,10 +24,17 @@ pub fn show(context: &Context, repo: &Repo, verb: Replay, report: &ReplayReport)
         let made: Vec<_> = report.made.iter().map(|(from, to)| json!({ "from": from.to_string(), "commit": to.to_string() })).collect();
         let skipped: Vec<String> = report.skipped.iter().map(ToString::to_string).collect();
         let mut out = ui.out();
-        writeln!(out, "{}", json!({ "outcome": outcome, "commit": commit.map(ToString::to_string), "made": made, "skipped": skipped }))?;
+        writeln!(
+            out,
+            "{}",
+            json!({ "outcome": outcome, "commit": commit.map(ToString::to_string), "ended": report.ended.map(|id| id.to_string()), "made": made, "skipped": skipped })
+        )?;
         return Ok(out.finish()?);
     }
     if !ui.json {
+        if let Some(id) = &report.ended {
+            ui.note(format!("  {} {}", short(id), repo.commit_of(*id)?.subject()));
+        }
         for (from, to) in &report.made {
             ui.note(format!("  {} -> {} {}", short(from), short(to), repo.commit_of(*to)?.subject()));
         }
@@ -45,7 +52,7 @@ pub fn show(context: &Context, repo: &Repo, verb: Replay, report: &ReplayReport)
                 Replay::Revert => "Took back",
                 Replay::Rebase => "Rebased",
             };
-            ui.note(format!("{done} {}; now at {}", format::plural(report.made.len() as u64, "commit"), short(id)));
+            ui.note(format!("{done} {}; now at {}", format::plural((report.made.len() + usize::from(report.ended.is_some())) as u64, "commit"), short(id)));
         }
         ReplayOutcome::Conflicts(id, rest) => {
             if !ui.json {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch};
 
 use super::working::WorkingState;
 use super::{Repo, RepoError};
@@ -13,6 +13,7 @@ use crate::format::merging::Merging;
 use crate::format::snapshot::Snapshot;
 use crate::history::state::working_key;
 use crate::history::{Transaction, store_commit, store_snapshot};
+use crate::table::diff::is_live;
 use crate::table::merge::{Conflict, MergeCounts, MergeOptions, Side, merge};
 use crate::table::{Schema, Table};
 
@@ -129,6 +130,15 @@ impl MergedTable {
     pub fn column(&self, conflict: &Conflict) -> Option<&str> {
         let id = conflict.column?;
         [&self.ours, &self.theirs, &self.base].into_iter().find_map(|table| table.schema.columns.iter().find(|c| c.id == id)).map(|c| c.name.as_str())
+    }
+
+    /// The base (`None`) or a side, and the slot of a conflict's row there.
+    fn at(&self, conflict: &Conflict, side: Option<Side>) -> (&Arc<Table>, Option<u64>) {
+        match side {
+            None => (&self.base, conflict.base),
+            Some(Side::Ours) => (&self.ours, conflict.ours),
+            Some(Side::Theirs) => (&self.theirs, conflict.theirs),
+        }
     }
 
     /// The state that has a conflict's row, and the row's slot in it.
@@ -431,13 +441,18 @@ impl Repo {
         Ok(cells.schema().fields().iter().map(|f| f.name().clone()).zip(cells.columns().iter().cloned()).collect())
     }
 
+    /// All cells of a conflict's row in the base (`None`) or on a side, as a batch of one row; `None` where it has no such row.
+    pub fn conflict_cells(&self, table: &MergedTable, conflict: &Conflict, side: Option<Side>) -> Result<Option<RecordBatch>, RepoError> {
+        let (state, Some(slot)) = table.at(conflict, side) else { return Ok(None) };
+        if !is_live(self.objects(), state.live.get(&**self.objects())?, slot)? {
+            return Ok(None);
+        }
+        Ok(Some(state.take(self.objects(), &[slot], &(0..state.columns.len()).collect::<Vec<_>>())?))
+    }
+
     /// The cell of a conflict in the base (`None`) or on a side, as an array of one value; `None` where that state has no such cell.
     pub fn conflict_cell(&self, table: &MergedTable, conflict: &Conflict, side: Option<Side>) -> Result<Option<ArrayRef>, RepoError> {
-        let (state, slot) = match side {
-            None => (&table.base, conflict.base),
-            Some(Side::Ours) => (&table.ours, conflict.ours),
-            Some(Side::Theirs) => (&table.theirs, conflict.theirs),
-        };
+        let (state, slot) = table.at(conflict, side);
         let index = conflict.column.and_then(|id| state.schema.columns.iter().position(|c| c.id == id));
         let (Some(slot), Some(index)) = (slot, index) else { return Ok(None) };
         Ok(Some(state.take(self.objects(), &[slot], &[index])?.column(0).clone()))

@@ -61,6 +61,8 @@ pub struct ReplayReport {
     pub outcome: ReplayOutcome,
     /// The commits that were laid, each with the one that was made of it.
     pub made: Vec<(CommitId, CommitId)>,
+    /// The commit that was in progress, as it is now, where this went on with it.
+    pub ended: Option<CommitId>,
     /// The commits whose changes were there already.
     pub skipped: Vec<CommitId>,
     /// The tables of the commit in conflict.
@@ -141,7 +143,7 @@ impl Repo {
         let walk = self.graph().walk([start], [below], Order::Topological)?;
         let mut todo = walk.map(|entry| entry.map(|(id, _)| id)).collect::<Result<Vec<CommitId>, _>>()?;
         todo.reverse();
-        let nothing = |outcome| ReplayReport { outcome, made: Vec::new(), skipped: Vec::new(), tables: Vec::new(), names: Vec::new() };
+        let nothing = |outcome| ReplayReport { outcome, made: Vec::new(), ended: None, skipped: Vec::new(), tables: Vec::new(), names: Vec::new() };
         // In place already: one line of commits that begins where they are to begin.
         let mut before = upon;
         let mut in_line = true;
@@ -187,7 +189,8 @@ impl Repo {
             let commit = Commit { snapshot, parents: vec![tip], author, committed_millis: now, message, source: BTreeMap::new(), flags: 0 };
             made = Some(store_commit(&self.objects, &commit)?);
         }
-        self.go_on(&working, &merging, verb, made.unwrap_or(tip), "--continue")
+        let report = self.go_on(&working, &merging, verb, made.unwrap_or(tip), "--continue")?;
+        Ok(ReplayReport { ended: made, ..report })
     }
 
     /// Leaves the commit in progress out, and goes on with what is to follow.
@@ -219,7 +222,8 @@ impl Repo {
 
     fn lay(&self, working: &WorkingState, sequence: Sequence<'_>) -> Result<ReplayReport, RepoError> {
         let Sequence { verb, revision, start, mut tip, todo, options, command } = sequence;
-        let mut report = ReplayReport { outcome: ReplayOutcome::UpToDate, made: Vec::new(), skipped: Vec::new(), tables: Vec::new(), names: Vec::new() };
+        let mut report =
+            ReplayReport { outcome: ReplayOutcome::UpToDate, made: Vec::new(), ended: None, skipped: Vec::new(), tables: Vec::new(), names: Vec::new() };
         let mut snapshot = self.snapshot_of(tip)?;
         let only = todo.len() == 1;
         for (n, id) in todo.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 mod crash;
 mod diff;
+mod merging;
 mod model;
 mod refs;
 mod sizes;

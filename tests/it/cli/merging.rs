@@ -48,34 +48,217 @@ fn two_branches_merge_by_cell() {
     insta::assert_snapshot!(told);
 }
 
+const ROWS: [&str; 4] = ["query", "SELECT id, label, note FROM pets ORDER BY id", "--format", "csv"];
+
 #[test]
-fn what_both_changed_is_told_and_nothing_happens() {
+fn conflicts_wait_until_they_are_settled() {
+    let s = Sandbox::repo();
+    two_branches(&s, "1,cat,\n2,puppy,big\n3,bird,sings\n5,newt,wet\n", "1,cat,\n2,wolf,big\n5,newt,dry\n6,frog,\n");
+    let clean = s.state();
+    assert_eq!(s.run(["merge", "relabel", "--dry-run"]).code, 1);
+    assert_eq!(s.state(), clean);
+    let mut told = String::new();
+    let mut step = |args: &[&str]| {
+        let ran = s.run(args);
+        told.push_str(&format!("$ dsv {}\n{}", args.join(" "), ran.redacted()));
+    };
+    step(&["merge", "relabel"]);
+    step(&["status"]);
+    step(&["status", "--json"]);
+    step(&["merge", "relabel"]);
+    step(&["merge", "--continue"]);
+    step(&["commit", "-m", "too early"]);
+    // Walking away loses nothing.
+    step(&["switch", "relabel"]);
+    step(&["conflicts"]);
+    step(&["switch", "main"]);
+    step(&["conflicts"]);
+    step(&["conflicts", "--json"]);
+    step(&["conflicts", "pets", "label"]);
+    step(&["resolve", "--theirs", "pets", "2", "label"]);
+    step(&["resolve", "--theirs", "pets", "2", "label"]);
+    step(&["resolve", "--theirs", "pest"]);
+    step(&["resolve", "--value", "damp", "pets", "5"]);
+    step(&["undo"]);
+    step(&["resolve", "--as", "ours || ' and ' || theirs", "pets", "5", "note"]);
+    step(&["resolve", "--ours"]);
+    step(&["conflicts"]);
+    step(&["resolve", "--ours"]);
+    step(&["merge", "--continue"]);
+    step(&["log", "--graph", "--oneline"]);
+    step(&["status"]);
+    insta::assert_snapshot!(told);
+    assert_eq!(s.ok(ROWS), "id,label,note\n1,cat,\n2,wolf,big\n3,bird,sings\n5,newt,wet and dry\n6,frog,\n");
+    s.ok(["verify"]);
+}
+
+#[test]
+fn settling_one_way_is_what_a_strategy_gives() {
     let s = Sandbox::repo();
     two_branches(&s, "1,cat,\n2,puppy,big\n3,bird,sings\n5,newt,wet\n", "1,cat,\n2,wolf,big\n5,newt,dry\n");
+    for side in ["theirs", "ours"] {
+        s.ok(["merge", "relabel", "--strategy", side]);
+        let expected = s.ok(ROWS);
+        assert_eq!(expected.contains("puppy"), side == "ours");
+        s.ok(["undo"]);
+        assert_eq!(s.run(["merge", "relabel"]).code, 1);
+        s.ok(["resolve", &format!("--{side}")]);
+        s.ok(["commit"]);
+        assert_eq!(s.ok(ROWS), expected);
+        s.ok(["reset", "--hard", "HEAD^"]);
+    }
+    // Given up, or forgotten: as before.
+    let before = s.ok(ROWS);
+    assert_eq!(s.run(["merge", "relabel"]).code, 1);
+    s.refused(2, ["rebase", "--abort"]);
+    s.ok(["merge", "--abort"]);
+    assert_eq!(s.ok(ROWS), before);
+    assert_eq!(s.run(["merge", "relabel"]).code, 1);
+    s.ok(["reset", "--hard"]);
+    assert!(s.refused(2, ["merge", "--continue"]).contains("no merge is in progress"));
+    assert!(s.refused(2, ["resolve", "--ours"]).contains("no merge is in progress"));
+    assert!(s.refused(2, ["merge", "--abort"]).contains("no merge is in progress"));
+}
+
+#[test]
+fn conflicts_are_settled_by_a_file_by_hand_and_by_policy() {
+    let s = Sandbox::repo();
+    two_branches(&s, "1,cat,\n2,puppy,big\n3,bird,sings\n5,newt,wet\n", "1,cat,\n2,wolf,big\n5,newt,dry\n");
+    assert_eq!(s.run(["merge", "relabel"]).code, 1);
+    let lines = s.ok(["conflicts", "--json"]);
+    let decided: Vec<String> = lines
+        .lines()
+        .map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            match line["key"]["id"].as_i64() {
+                Some(2) => line["resolved"] = "dingo".into(),
+                Some(3) => line["take"] = "theirs".into(),
+                _ => {}
+            }
+            line.to_string()
+        })
+        .collect();
+    s.file("decided.jsonl", decided.join("\n"));
+    assert_eq!(s.ok(["resolve", "--file", "decided.jsonl", "--json"]), "{\"settled\":2,\"left\":1}\n");
+    // What is mended by hand stays.
+    s.file("mended.csv", "id,note\n5,moist\n");
+    s.ok(["import", "pets", "mended.csv", "--key", "id"]);
+    assert_eq!(s.run(["merge", "--continue"]).code, 1);
     let before = s.state();
-    let ran = s.run(["merge", "relabel"]);
-    assert_eq!(ran.code, 1);
-    insta::assert_snapshot!(ran.redacted());
-    let lines = s.run(["merge", "relabel", "--json"]).stdout;
-    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let cell = |id: i64| lines.iter().find(|line| line["key"]["id"] == id).unwrap();
-    assert_eq!(lines.len(), 3);
-    assert_eq!(
-        (&cell(2)["kind"], &cell(2)["column"], &cell(2)["base"], &cell(2)["ours"], &cell(2)["theirs"]),
-        (&"cell".into(), &"label".into(), &"dog".into(), &"puppy".into(), &"wolf".into())
-    );
-    assert_eq!((&cell(3)["kind"], &cell(3)["column"]), (&"deleted-there".into(), &serde_json::Value::Null));
-    assert_eq!((&cell(5)["kind"], &cell(5)["ours"], &cell(5)["theirs"]), (&"key".into(), &"wet".into(), &"dry".into()));
+    for (args, said) in [
+        (&["resolve", "--policy", "sum-of-changes", "pets"][..], "means nothing"),
+        (&["resolve", "--policy", "best"], "no merge policy"),
+        (&["resolve", "--ours", "pets", "99"], "no conflict that this could settle is in table 'pets' in row '99'"),
+        (&["resolve", "--as", "ours +", "pets"], "column 'note'"),
+        (&["resolve", "--as", "nobody", "pets"], "nobody"),
+        (&["resolve", "--file", "nothing.jsonl"], "nothing.jsonl"),
+    ] {
+        let text = s.refused(2, args.iter().copied());
+        assert!(text.contains(said), "{args:?}: {text}");
+    }
+    s.file("bad.jsonl", "{\"table\": \"pets\", \"take\": \"mine\"}\n");
+    assert!(s.refused(2, ["resolve", "--file", "bad.jsonl"]).contains("line 1"));
     assert_eq!(s.state(), before);
-    // A side wins.
-    s.ok(["merge", "relabel", "--strategy", "theirs"]);
-    assert_eq!(s.ok(["query", "SELECT id, label, note FROM pets ORDER BY id", "--format", "csv"]), "id,label,note\n1,cat,\n2,wolf,big\n5,newt,dry\n");
+    s.ok(["resolve", "--keep", "pets", "5"]);
+    s.ok(["merge", "--continue", "-m", "by hand"]);
+    assert_eq!(s.ok(ROWS), "id,label,note\n1,cat,\n2,dingo,big\n5,newt,moist\n");
+    assert_eq!(s.ok(["log", "-n", "1", "--oneline"]).trim().split_once(' ').map(|x| x.1.ends_with("by hand")), Some(true));
+}
+
+#[test]
+fn a_value_of_the_wrong_type_settles_nothing() {
+    let s = Sandbox::repo();
+    s.file("base.csv", "id,n\n1,10\n");
+    s.ok(["import", "t", "base.csv", "--key", "id"]);
+    s.ok(["commit", "-m", "base"]);
+    s.ok(["switch", "-c", "dev"]);
+    for (branch, n) in [("dev", 20), ("main", 30)] {
+        s.ok(["switch", branch]);
+        s.file("side.csv", format!("id,n\n1,{n}\n"));
+        s.ok(["import", "t", "side.csv", "--key", "id"]);
+        s.ok(["commit", "-m", branch]);
+    }
+    assert_eq!(s.run(["merge", "dev"]).code, 1);
+    let before = s.state();
+    assert!(s.refused(2, ["resolve", "--value", "many", "t", "1", "n"]).contains("'many' is no int64"));
+    assert!(s.refused(2, ["resolve", "--as", "'x' || ours", "t"]).contains("column 'n'"));
+    assert_eq!(s.state(), before);
+    s.ok(["resolve", "--policy", "max", "t"]);
+    s.ok(["merge", "--continue"]);
+    assert_eq!(s.ok(["query", "SELECT n FROM t", "--format", "csv"]), "n\n30\n");
+}
+
+#[test]
+fn changes_are_picked_taken_back_and_moved() {
+    let s = Sandbox::repo();
+    two_branches(&s, "1,cat,\n2,dog,big\n3,bird,sings\n", "1,cat,\n2,wolf,big\n3,bird,\n");
+    let mut told = String::new();
+    let mut step = |args: &[&str]| {
+        let ran = s.run(args);
+        told.push_str(&format!("$ dsv {}\n{}", args.join(" "), ran.redacted()));
+    };
+    step(&["cherry-pick", "relabel"]);
+    step(&["query", "SELECT id, label, note FROM pets ORDER BY id", "--format", "csv"]);
+    step(&["cherry-pick", "relabel"]);
+    step(&["revert", "HEAD"]);
+    step(&["query", "SELECT id, label, note FROM pets ORDER BY id", "--format", "csv"]);
+    step(&["switch", "relabel"]);
+    step(&["rebase", "main~2"]);
+    step(&["log", "--oneline", "--graph"]);
+    step(&["rebase", "main~2"]);
+    // A commit that meets another change.
+    s.file("side.csv", "id,note\n3,hums\n");
+    step(&["import", "pets", "side.csv", "--key", "id"]);
+    step(&["commit", "-m", "hums"]);
+    s.ok(["switch", "-c", "other", "main~2"]);
+    s.file("side.csv", "id,note\n3,whistles\n");
+    s.ok(["import", "pets", "side.csv", "--key", "id"]);
+    s.ok(["commit", "-m", "whistles"]);
+    step(&["switch", "relabel"]);
+    step(&["rebase", "other"]);
+    step(&["status"]);
+    step(&["commit", "-m", "no"]);
+    step(&["resolve", "--theirs"]);
+    step(&["rebase", "--continue"]);
+    step(&["log", "--oneline", "--graph"]);
+    step(&["revert", "other"]);
+    step(&["revert", "--abort"]);
+    step(&["revert", "main~99"]);
+    step(&["undo"]);
+    insta::assert_snapshot!(told);
+    assert_eq!(s.ok(ROWS), "id,label,note\n1,cat,\n2,wolf,big\n3,bird,hums\n");
+}
+
+#[test]
+fn several_branches_merge_at_once_unless_they_disagree() {
+    let s = Sandbox::repo();
+    s.file("base.csv", "id,a,b,c\n1,0,0,0\n2,0,0,0\n");
+    s.ok(["import", "t", "base.csv", "--key", "id"]);
+    s.ok(["commit", "-m", "base"]);
+    for column in ["a", "b", "c"] {
+        s.ok(["switch", "-c", column, "main"]);
+        s.file("side.csv", format!("id,{column}\n1,1\n"));
+        s.ok(["import", "t", "side.csv", "--key", "id"]);
+        s.ok(["commit", "-m", column]);
+    }
+    s.ok(["switch", "-c", "again", "main"]);
+    s.file("side.csv", "id,b\n1,7\n");
+    s.ok(["import", "t", "side.csv", "--key", "id"]);
+    s.ok(["commit", "-m", "again"]);
+    s.ok(["switch", "main"]);
+    let before = s.state();
+    assert!(s.refused(2, ["merge", "a", "b", "again"]).contains("'again'"));
+    assert_eq!(s.state(), before);
+    s.ok(["merge", "a", "b", "c"]);
+    assert_eq!(s.ok(["query", "SELECT * FROM t ORDER BY id", "--format", "csv"]), "id,a,b,c\n1,1,1,1\n2,0,0,0\n");
+    let shown: serde_json::Value = serde_json::from_str(s.ok(["log", "-n", "1", "--json"]).trim()).unwrap();
+    assert_eq!(shown["parents"].as_array().map(Vec::len), Some(4));
+    // Without a trace of where it came from.
     s.ok(["undo"]);
-    s.ok(["merge", "relabel", "--strategy", "ours"]);
-    assert_eq!(
-        s.ok(["query", "SELECT id, label, note FROM pets ORDER BY id", "--format", "csv"]),
-        "id,label,note\n1,cat,\n2,puppy,big\n3,bird,sings\n5,newt,wet\n"
-    );
+    s.ok(["merge", "--squash", "a"]);
+    s.ok(["commit", "-m", "a, squashed"]);
+    let shown: serde_json::Value = serde_json::from_str(s.ok(["log", "-n", "1", "--json"]).trim()).unwrap();
+    assert_eq!(shown["parents"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
