@@ -3,7 +3,7 @@
 
 usage: test.py [--full]
 
---full also runs the tests marked as long. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg.
+--full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg.
 A test that cannot run says so in a line `skipped: NAME: reason` on its output.
 """
 
@@ -84,7 +84,7 @@ def run_cargo(tally, full, python):
     if full:
         environment.setdefault("DSV_TEST_CASES", "5000")
     # What writes fixtures is no test, and is run by hand.
-    command = ["cargo", "test", "--no-fail-fast", "--", "--show-output"] + (["--include-ignored", "--skip", "golden::write"] if full else [])
+    command = ["cargo", "test", "--no-fail-fast"] + (["--profile", "full"] if full else []) + ["--", "--show-output"] + (["--include-ignored", "--skip", "golden::write"] if full else [])
     say("$ " + " ".join(command))
     child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, errors="replace")
     section, quiet, passed = None, False, set()

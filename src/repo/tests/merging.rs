@@ -83,8 +83,8 @@ fn a_merge_in_progress_survives_all_but_being_given_up() {
     // Another process, gc, a switch, a new name for the branch.
     let repo = Repo::on_store(None, Arc::new(store.clone()), &options());
     assert_eq!(repo.pending().unwrap().unwrap().len(), 2);
-    repo.gc(&GcOptions { grace_millis: 0, ..Default::default() }).unwrap();
-    repo.gc(&GcOptions { grace_millis: 0, ..Default::default() }).unwrap();
+    repo.gc(&GcOptions { grace_ms: 0, ..Default::default() }).unwrap();
+    repo.gc(&GcOptions { grace_ms: 0, ..Default::default() }).unwrap();
     assert!(repo.verify().unwrap().faults.is_empty());
     switch(&repo, "dev", false);
     assert!(repo.pending().unwrap().is_none());
