@@ -225,7 +225,10 @@ mod tests {
         assert_eq!(pin(tag.encode()), "f6eb9ad73a77b29ae2a4a1e837270780a9c7d8c45a9fa7e03eb06a1b5992f295");
         let working = Working { base: None, snapshot: SnapshotId([1; 32]), merging: None };
         assert_eq!(pin(working.encode()), "1245a76557dfc1c2797e899a3a00c9531a1685cfef04bdad3129dbe46c3d0bfe");
-        assert_eq!(pin(Working { merging: Some(merging("merge", "Merge 'dev'")), ..working }.encode()), "");
+        assert_eq!(
+            pin(Working { merging: Some(merging("merge", "Merge 'dev'")), ..working }.encode()),
+            "58303698f617aaf0d7b31586051b87ed903cb264b51ff515924918ee21f53c2e"
+        );
     }
 
     proptest! {

@@ -327,9 +327,11 @@ impl Repo {
             match (here.get(&id), there.get(&id)) {
                 (Some((name, mine, ours)), Some((other_name, other, theirs))) => {
                     let name = self.merged_name(&mut done, was.map(|w| w.0.as_str()), name, other_name, options);
-                    let merged = if mine == other || was.is_some_and(|w| w.1 == *other) {
+                    // A base in which cells are in conflict may look like a side, and yet equals neither.
+                    let settled = base.unsettled.get(&id).is_none_or(HashSet::is_empty);
+                    let merged = if mine == other || (settled && was.is_some_and(|w| w.1 == *other)) {
                         *mine
-                    } else if was.is_some_and(|w| w.1 == *mine) && base.unsettled.get(&id).is_none_or(HashSet::is_empty) {
+                    } else if settled && was.is_some_and(|w| w.1 == *mine) {
                         *other
                     } else {
                         let options = MergeOptions { unsettled: base.unsettled.get(&id).cloned().unwrap_or_default(), ..options.clone() };
