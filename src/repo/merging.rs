@@ -382,7 +382,7 @@ impl Repo {
             Some(Side::Ours) => &ours,
             Some(Side::Theirs) => &theirs,
         };
-        if [&base, &ours, &theirs].iter().any(|s| s.views.contains_key(name)) && now.tables.get(name).is_none() {
+        if [&base, &ours, &theirs].iter().any(|s| s.views.contains_key(name)) && !now.tables.contains_key(name) {
             match chosen.views.get(name) {
                 Some(sql) => drop(now.views.insert(name.to_owned(), sql.clone())),
                 None => drop(now.views.remove(name)),

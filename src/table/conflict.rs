@@ -89,7 +89,7 @@ pub fn listed(objects: &Arc<Objects>, list: &Arc<Table>) -> Result<Vec<(u64, Lis
         let places = [number("base")?, number("ours")?, number("theirs")?, number("merged")?];
         for (i, slot) in part.iter().enumerate() {
             let at = |values: &UInt64Array| values.is_valid(i).then(|| values.value(i));
-            let said = why.is_valid(i).then(|| why.value(i)).unwrap_or_default();
+            let said = if why.is_valid(i) { why.value(i) } else { "" };
             let conflict = Conflict {
                 kind: ConflictKind::parse(kind.value(i), said).ok_or_else(broken)?,
                 column: of.is_valid(i).then(|| ColumnId::from_slice(of.value(i))).flatten(),
