@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::ui::Ui;
-use crate::repo::Repo;
+use crate::query::expressions;
+use crate::repo::{OpenOptions, Repo};
 
 /// The surroundings of one run.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Context {
 
     /// The repository around the directory.
     pub fn repo(&self) -> Result<Repo, CliError> {
-        Ok(Repo::open(self.dir())?)
+        Ok(Repo::open_with(self.dir(), &OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() })?)
     }
 
     /// The same for long work: with a progress bar, and stopped by Ctrl-C.

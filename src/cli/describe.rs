@@ -6,6 +6,7 @@ use super::error::CliError;
 use super::ui::format::{count, one_line, plural};
 use super::ui::paint::Paint;
 use crate::base::{CommitId, TableObjectId};
+use crate::format::check::Check;
 use crate::history::short;
 use crate::repo::{Change, NameChange, Repo};
 use crate::table::Table;
@@ -16,7 +17,7 @@ pub fn subject(repo: &Repo, id: CommitId) -> Result<String, CliError> {
     Ok(format!("{} {}", short(&id), one_line(repo.commit_of(id)?.subject())))
 }
 
-/// How one table, or view, differs.
+/// How one table, view or check differs.
 #[derive(Debug)]
 pub struct TableChange {
     what: &'static str,
@@ -84,32 +85,38 @@ pub fn tables(repo: &Repo, changes: &[NameChange<TableObjectId>]) -> Result<Vec<
     changes.iter().map(describe).collect()
 }
 
-/// Describes the views that differ.
-pub fn views(changes: &[NameChange<String>]) -> Vec<TableChange> {
-    let describe = |entry: &NameChange<String>| {
-        let (change, from) = match &entry.change {
-            Change::Added(_) => ("added", None),
-            Change::Removed(_) => ("removed", None),
-            Change::Changed(..) => ("changed", None),
-            Change::Renamed(from, _) => ("renamed", Some(from.clone())),
-        };
-        TableChange {
-            what: "view",
-            name: entry.name.clone(),
-            change,
-            from,
-            rows_before: None,
-            rows_after: None,
-            columns: None,
-            key: None,
-            diff: TableDiff::default(),
-            changed: Vec::new(),
-        }
+/// Describes the views and the checks that differ.
+pub fn others(views: &[NameChange<String>], checks: &[NameChange<Check>]) -> Vec<TableChange> {
+    views.iter().map(|view| other("view", view)).chain(checks.iter().map(|check| other("check", check))).collect()
+}
+
+fn other<T>(what: &'static str, entry: &NameChange<T>) -> TableChange {
+    let (change, from) = match &entry.change {
+        Change::Added(_) => ("added", None),
+        Change::Removed(_) => ("removed", None),
+        Change::Changed(..) => ("changed", None),
+        Change::Renamed(from, _) => ("renamed", Some(from.clone())),
     };
-    changes.iter().map(describe).collect()
+    TableChange {
+        what,
+        name: entry.name.clone(),
+        change,
+        from,
+        rows_before: None,
+        rows_after: None,
+        columns: None,
+        key: None,
+        diff: TableDiff::default(),
+        changed: Vec::new(),
+    }
 }
 
 impl TableChange {
+    /// "table", "view" or "check".
+    pub fn what(&self) -> &'static str {
+        self.what
+    }
+
     /// One indented line: `  changed:  birds  3 rows added, 12 cells changed (label)`.
     pub fn line(&self, paint: Paint) -> String {
         let (word, name) = (format!("{:<9}", format!("{}:", self.word())), one_line(&self.name));
@@ -117,7 +124,7 @@ impl TableChange {
             Some(from) => format!("{} -> {name}", one_line(from)),
             None => name,
         };
-        let what = if self.what == "view" { "view " } else { "" };
+        let what = if self.what == "table" { String::new() } else { format!("{} ", self.what) };
         let details = self.details();
         let start = format!("{word} {what}{name}");
         let start = match self.change {
@@ -199,7 +206,7 @@ impl TableChange {
         line.insert(self.what.to_owned(), json!(self.name));
         line.insert("change".to_owned(), json!(self.change));
         line.insert("from".to_owned(), json!(self.from));
-        if self.what == "view" {
+        if self.what != "table" {
             return Value::Object(line);
         }
         line.insert("rows_before".to_owned(), json!(self.rows_before));

@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod cbor;
+pub mod check;
 pub mod chunk;
 pub mod codec;
 pub mod commit;

@@ -4,22 +4,25 @@ use std::collections::BTreeMap;
 
 use super::FormatError;
 use super::cbor::{Reader, Writer};
+use super::check::Check;
 use crate::base::TableObjectId;
 
-/// All the data of one version: the tables and views by name.
+/// All the data of one version: the tables, views and checks by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// The state of each table.
     pub tables: BTreeMap<String, TableObjectId>,
     /// The SQL text of each view.
     pub views: BTreeMap<String, String>,
+    /// What is asked of the data.
+    pub checks: BTreeMap<String, Check>,
 }
 
 impl Snapshot {
     /// The content of the snapshot's object. Equal snapshots have equal bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::default();
-        w.array(2).array(self.tables.len() as u64);
+        w.array(if self.checks.is_empty() { 2 } else { 3 }).array(self.tables.len() as u64);
         for (name, id) in &self.tables {
             w.array(2).str(name).bytes(id.as_bytes());
         }
@@ -27,17 +30,25 @@ impl Snapshot {
         for (name, sql) in &self.views {
             w.array(2).str(name).str(sql);
         }
+        if !self.checks.is_empty() {
+            w.array(self.checks.len() as u64);
+            self.checks.iter().for_each(|(name, check)| check.encode(name, &mut w));
+        }
         w.finish()
     }
 
     /// Reads the content of a snapshot's object; fails where it is malformed or its names are not in ascending order.
     pub fn decode(bytes: &[u8]) -> Result<Snapshot, FormatError> {
         let mut r = Reader::new("snapshot", bytes);
-        let snapshot = r.record(2, |r| {
-            let tables = r.list(|r| r.record(2, |r| Ok((r.str()?.to_owned(), TableObjectId(r.fixed()?)))))?;
-            let views = r.list(|r| r.record(2, |r| Ok((r.str()?.to_owned(), r.str()?.to_owned()))))?;
-            Ok(Snapshot { tables: ascending(r, tables)?, views: ascending(r, views)? })
-        })?;
+        // Absent where there are no checks, so that such a snapshot has the id that it always had.
+        let elements = r.array(2)?;
+        let tables = r.list(|r| r.record(2, |r| Ok((r.str()?.to_owned(), TableObjectId(r.fixed()?)))))?;
+        let views = r.list(|r| r.record(2, |r| Ok((r.str()?.to_owned(), r.str()?.to_owned()))))?;
+        let checks = if elements > 2 { r.list(Check::decode)? } else { Vec::new() };
+        for _ in 3..elements {
+            r.skip()?;
+        }
+        let snapshot = Snapshot { tables: ascending(&r, tables)?, views: ascending(&r, views)?, checks: ascending(&r, checks)? };
         r.end()?;
         Ok(snapshot)
     }
@@ -54,16 +65,69 @@ pub(super) fn ascending<T>(r: &Reader<'_>, pairs: Vec<(String, T)>) -> Result<BT
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{ColumnId, TableId};
     use proptest::prelude::*;
+
+    fn check() -> impl Strategy<Value = Check> {
+        let id = || any::<[u8; 16]>();
+        let columns = || prop::collection::vec(id().prop_map(ColumnId), 1..4);
+        prop_oneof![
+            (id(), ".{0,20}").prop_map(|(table, sql)| Check::Predicate { table: TableId(table), sql }),
+            ".{0,20}".prop_map(|sql| Check::Query { sql }),
+            (id(), columns()).prop_map(|(table, columns)| Check::NotNull { table: TableId(table), columns }),
+            (id(), columns()).prop_map(|(table, columns)| Check::Unique { table: TableId(table), columns }),
+        ]
+    }
 
     #[test]
     fn golden_bytes() {
         let snapshot = Snapshot {
             tables: BTreeMap::from([("frames".into(), TableObjectId([1; 32])), ("labels".into(), TableObjectId([2; 32]))]),
             views: BTreeMap::from([("dogs".into(), "SELECT * FROM frames WHERE label = 'dog'".into())]),
+            checks: BTreeMap::new(),
         };
         assert_eq!(blake3::hash(&snapshot.encode()).to_hex().as_str(), "ca51f00cf4e43f4b6ec48503ac93fcae7bca1b3b6bebb519acb327a001b5ceb8");
         assert_eq!(Snapshot::default().encode(), [0x82, 0x80, 0x80]);
+        let (table, columns) = (TableId([7; 16]), vec![ColumnId([8; 16]), ColumnId([9; 16])]);
+        let checks = BTreeMap::from([
+            ("a".to_owned(), Check::NotNull { table, columns: columns.clone() }),
+            ("b".to_owned(), Check::Predicate { table, sql: "score >= 0".into() }),
+            ("c".to_owned(), Check::Query { sql: "SELECT 1 WHERE false".into() }),
+            ("d".to_owned(), Check::Unique { table, columns }),
+        ]);
+        let bytes = Snapshot { checks, ..snapshot }.encode();
+        assert_eq!((bytes[0], bytes.len()), (0x83, 338));
+        assert_eq!(blake3::hash(&bytes).to_hex().as_str(), "499543eed36712c3c18adde3f9ea8da07221fe267d84243925e7f958ef55577c");
+    }
+
+    #[test]
+    fn checks_that_are_none_are_refused() {
+        let check = |kind: &str, table: bool, columns: usize, sql: bool| {
+            let mut w = Writer::default();
+            w.array(3).array(0).array(0).array(1).array(5).str("c").str(kind);
+            if table {
+                w.bytes(&[1; 16])
+            } else {
+                w.null()
+            };
+            w.array(columns as u64);
+            for n in 0..columns {
+                w.bytes(&[n as u8; 16]);
+            }
+            if sql {
+                w.str("x")
+            } else {
+                w.null()
+            };
+            Snapshot::decode(&w.finish())
+        };
+        for (kind, table, columns, sql) in [("predicate", true, 0, true), ("query", false, 0, true), ("not-null", true, 2, false), ("unique", true, 1, false)] {
+            assert!(check(kind, table, columns, sql).is_ok(), "{kind}");
+            for (table, columns, sql) in [(!table, columns, sql), (table, 3 * usize::from(columns == 0), sql), (table, columns, !sql)] {
+                assert!(check(kind, table, columns, sql).unwrap_err().to_string().contains("'c'"), "{kind}");
+            }
+        }
+        assert!(check("range", true, 1, false).unwrap_err().to_string().contains("'range'"));
     }
 
     #[test]
@@ -86,9 +150,10 @@ mod tests {
         fn round_trips_and_survives_damage(
             tables in prop::collection::btree_map(".{0,8}", any::<[u8; 32]>(), 0..5),
             views in prop::collection::btree_map(".{0,8}", ".{0,30}", 0..5),
+            checks in prop::collection::btree_map(".{0,8}", check(), 0..5),
             at in any::<prop::sample::Index>(), bit in 0..8u8,
         ) {
-            let snapshot = Snapshot { tables: tables.into_iter().map(|(n, id)| (n, TableObjectId(id))).collect(), views };
+            let snapshot = Snapshot { tables: tables.into_iter().map(|(n, id)| (n, TableObjectId(id))).collect(), views, checks };
             let mut bytes = snapshot.encode();
             prop_assert_eq!(Snapshot::decode(&bytes), Ok(snapshot));
             prop_assert!(Snapshot::decode(&bytes[..bytes.len() - 1]).is_err());
@@ -100,8 +165,9 @@ mod tests {
         #[test]
         fn elements_of_a_later_version_are_passed_over(id in any::<[u8; 32]>()) {
             let mut w = Writer::default();
-            w.array(3).array(1).array(3).str("t").bytes(&id).null().array(0).str("more");
-            let snapshot = Snapshot { tables: BTreeMap::from([("t".into(), TableObjectId(id))]), views: BTreeMap::new() };
+            w.array(4).array(1).array(3).str("t").bytes(&id).null().array(0).array(1).array(6).str("c").str("query").null().array(0).str("x").null().str("more");
+            let checks = BTreeMap::from([("c".into(), Check::Query { sql: "x".into() })]);
+            let snapshot = Snapshot { tables: BTreeMap::from([("t".into(), TableObjectId(id))]), checks, ..Default::default() };
             prop_assert_eq!(Snapshot::decode(&w.finish()), Ok(snapshot));
         }
     }

@@ -1,5 +1,6 @@
 //! Single expressions over the rows of one table: what fills a new column, and what picks rows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -11,6 +12,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
@@ -67,25 +69,59 @@ fn plan(table: &Table, sql: &str, params: &Params, wanted: Option<DataType>) -> 
 }
 
 impl Planned {
-    fn physical(&self, expr: Expr) -> Result<Arc<dyn datafusion::physical_expr::PhysicalExpr>, QueryError> {
+    fn physical(&self, expr: Expr) -> Result<Arc<dyn PhysicalExpr>, QueryError> {
         self.state.create_physical_expr(expr, &self.schema).map_err(|e| translate(e, 0))
+    }
+}
+
+/// The predicate planned, as true, false or null.
+fn plan_condition(table: &Table, predicate: &str, params: &Params) -> Result<Planned, QueryError> {
+    let mut planned = plan(table, predicate, params, None)?;
+    let fail = |e| translate(e, 0);
+    match planned.expr.get_type(&*planned.schema).map_err(fail)? {
+        DataType::Boolean => {}
+        DataType::Null => planned.expr = planned.expr.cast_to(&DataType::Boolean, &*planned.schema).map_err(fail)?,
+        other => {
+            let shown = Type::from_field(&arrow::datatypes::Field::new("", other.clone(), true)).map_or(other.to_string(), |ty| ty.to_string());
+            return Err(QueryError::Refused(format!("a condition must be true or false, not {shown}")));
+        }
+    }
+    Ok(planned)
+}
+
+/// A predicate whose parts must all be true.
+pub(super) struct Condition {
+    /// The parts, over the columns of the whole table.
+    pub parts: Vec<Arc<dyn PhysicalExpr>>,
+    /// The columns that they read.
+    pub columns: BTreeSet<usize>,
+    /// Where one of them may be false.
+    pub fails: Prune,
+}
+
+impl Condition {
+    /// Plans it.
+    pub fn plan(table: &Table, predicate: &str) -> Result<Condition, QueryError> {
+        let planned = plan_condition(table, predicate, &Params::new())?;
+        let context = SimplifyContext::builder().with_schema(planned.schema.clone()).with_config_options(planned.state.config_options().clone()).build();
+        let negated = ExprSimplifier::new(context).simplify(Expr::Not(Box::new(planned.expr.clone()))).map_err(|e| translate(e, 0))?;
+        let fails = Prune::of(&negated, &table.schema);
+        let mut condition = Condition { parts: Vec::new(), columns: BTreeSet::new(), fails };
+        for part in split_conjunction_owned(planned.expr.clone()) {
+            let part = Conjunct::new(planned.physical(part)?);
+            condition.columns.extend(&part.columns);
+            condition.parts.push(part.expr);
+        }
+        Ok(condition)
     }
 }
 
 /// The rows of a table for which a predicate is true.
 fn matching(objects: &Arc<Objects>, table: &Arc<Table>, predicate: &str, params: &Params, output: Vec<usize>, watch: Watch) -> Result<Rows, QueryError> {
-    let planned = plan(table, predicate, params, None)?;
-    let data_type = planned.expr.get_type(&*planned.schema).map_err(|e| translate(e, 0))?;
-    if !matches!(data_type, DataType::Boolean | DataType::Null) {
-        return Err(QueryError::Refused(format!(
-            "a condition must be true or false, not {}",
-            Type::from_field(&arrow::datatypes::Field::new("", data_type.clone(), true)).map_or(data_type.to_string(), |ty| ty.to_string())
-        )));
-    }
+    let planned = plan_condition(table, predicate, params)?;
     let prune = Prune::of(&planned.expr, &table.schema);
     let mut conjuncts = Vec::new();
     for part in split_conjunction_owned(planned.expr.clone()) {
-        let part = if data_type == DataType::Null { part.cast_to(&DataType::Boolean, &*planned.schema).map_err(|e| translate(e, 0))? } else { part };
         conjuncts.push(Conjunct::new(planned.physical(part)?));
     }
     let slots = table.slots(objects)?;
@@ -160,7 +196,7 @@ pub fn evaluate(objects: &Arc<Objects>, table: &Arc<Table>, expression: &str, pa
 /// The values of [`evaluate`].
 pub struct Evaluation {
     rows: Rows,
-    expr: Arc<dyn datafusion::physical_expr::PhysicalExpr>,
+    expr: Arc<dyn PhysicalExpr>,
     ty: Type,
 }
 

@@ -7,6 +7,7 @@
 //! provider     a table for DataFusion                  exec        its scan as a node of the plan
 //! prune        what statistics rule out                rows        filter columns first, the rest for rows that pass
 //! expression   one expression over one table, without a plan
+//! offered      expressions for the floors below
 //! revisions    what is needed of a repository          repository  that of a Repo
 //! ```
 //!
@@ -19,6 +20,7 @@ mod engine;
 mod error;
 mod exec;
 mod expression;
+mod offered;
 mod params;
 mod provider;
 mod prune;
@@ -37,6 +39,7 @@ pub use disputed::decide;
 pub use engine::Options;
 pub use error::QueryError;
 pub use expression::{Evaluation, Selected, evaluate, filter_slots, select};
+pub use offered::expressions;
 pub use params::{Param, Params};
 pub use revisions::{CommitRow, RefKind, RefRow, Revisions};
 pub use session::Session;

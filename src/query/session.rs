@@ -1,5 +1,6 @@
 //! Sessions: SQL over the revisions of one repository.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use datafusion::execution::context::SQLOptions;
@@ -71,6 +72,15 @@ impl Session {
         let plan = state.create_physical_plan(&plan).await.map_err(fail)?;
         Ok((state, plan))
     }
+}
+
+/// The names of the tables that a query reads; those of a schema by both names.
+pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
+    let statement = parse(sql)?;
+    super::refuse::check(&statement)?;
+    let state = state(&Options { threads: 1, ..Options::default() })?;
+    let references = state.resolve_table_references(&statement).map_err(|e| translate(e, 0))?;
+    Ok(references.iter().map(ToString::to_string).collect())
 }
 
 /// The one statement that a text holds.

@@ -1,5 +1,6 @@
 //! Queries over tables with deleted, edited and missing cells in many small leaves, against DataFusion over the same rows in memory.
 
+mod checks;
 mod expressions;
 mod repository;
 mod sessions;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::TableObjectId;
+use crate::format::check::Check;
 use crate::format::snapshot::Snapshot;
 
 /// How one name differs between two snapshots. Ids that differ need not mean that the cells do.
@@ -35,6 +36,11 @@ pub fn tables(before: &Snapshot, after: &Snapshot) -> Vec<NameChange<TableObject
 /// The views that differ, by name.
 pub fn views(before: &Snapshot, after: &Snapshot) -> Vec<NameChange<String>> {
     names(&before.views, &after.views)
+}
+
+/// The checks that differ, by name.
+pub fn checks(before: &Snapshot, after: &Snapshot) -> Vec<NameChange<Check>> {
+    names(&before.checks, &after.checks)
 }
 
 fn names<T: Clone + PartialEq>(before: &BTreeMap<String, T>, after: &BTreeMap<String, T>) -> Vec<NameChange<T>> {

@@ -7,7 +7,6 @@ use super::{Identity, Repo, RepoError};
 use crate::base::{CommitId, TableObjectId};
 use crate::format::commit::Commit;
 use crate::format::operation::HeadRef;
-use crate::format::snapshot::Snapshot;
 use crate::history::state::working_key;
 use crate::history::{HistoryError, Transaction, store_commit, store_snapshot};
 
@@ -45,7 +44,7 @@ pub struct Committed {
 
 impl Repo {
     /// Makes a commit of the working state. Fails with [`RepoError::NothingToCommit`] where nothing differs and neither `amend` nor
-    /// `allow_empty` is asked for.
+    /// `allow_empty` is asked for, and with [`RepoError::Checks`] where the data breaks a check.
     pub fn commit(&self, options: &CommitOptions) -> Result<Committed, RepoError> {
         let working = self.working()?;
         working.check_current()?;
@@ -70,6 +69,8 @@ impl Repo {
         if message.trim().is_empty() {
             return Err(RepoError::refused_with("the commit message is empty", "say what changed and why with -m MESSAGE"));
         }
+        let before = parents.iter().map(|parent| self.snapshot_of(*parent)).collect::<Result<Vec<_>, _>>()?;
+        self.hold_checks(&before.iter().collect::<Vec<_>>(), &working.snapshot)?;
         let now = self.environment.now_millis();
         let identity = match (&options.author, &replaced) {
             (Some(author), _) => Some(author.clone()),
@@ -99,7 +100,7 @@ impl Repo {
         let verb = if options.amend { "commit --amend" } else { "commit" };
         self.publish(transaction, format!("{verb}: {}", commit.subject()))?;
 
-        let before = commit.parents.first().map_or_else(|| Ok(Snapshot::default()), |parent| self.snapshot_of(*parent))?;
+        let before = before.into_iter().next().unwrap_or_default();
         let (tables, views) = (changes::tables(&before, &working.snapshot), changes::views(&before, &working.snapshot));
         Ok(Committed { id, commit, head: working.head, tables, views, author_guessed })
     }

@@ -12,6 +12,7 @@ use crate::store::StoreError;
 use crate::table::TableError;
 use crate::tree::TreeError;
 
+use super::checks::Tested;
 use super::files::FileError;
 
 /// Whose fault an error is. The command line exits with its number.
@@ -105,6 +106,18 @@ pub enum RepoError {
         /// What is merged.
         revision: String,
     },
+    /// The data breaks checks that are kept with it.
+    #[error("{}", broken.iter().map(Tested::summary).collect::<Vec<_>>().join("; "))]
+    Checks {
+        /// The checks that do not hold.
+        broken: Vec<Tested>,
+    },
+    /// A check in SQL, and nothing that understands it.
+    #[error("check '{check}' is written in SQL, which this build of dsv does not have")]
+    NoSql {
+        /// The check.
+        check: String,
+    },
     /// The operation is refused as asked for.
     #[error("{message}")]
     Refused {
@@ -189,7 +202,7 @@ impl RepoError {
     pub fn kind(&self) -> ErrorKind {
         use HistoryError as H;
         match self {
-            RepoError::NothingToCommit { .. } | RepoError::Conflicts { .. } => ErrorKind::Answer,
+            RepoError::NothingToCommit { .. } | RepoError::Conflicts { .. } | RepoError::Checks { .. } => ErrorKind::Answer,
             RepoError::History(H::NothingToUndo | H::NothingToRedo | H::MovedSince { .. }) => ErrorKind::Answer,
             RepoError::NoRepository(_)
             | RepoError::Exists(_)
@@ -233,6 +246,7 @@ impl RepoError {
             RepoError::NoBranch { name, other: true, .. } => vec![format!("'{name}' is a commit or a tag: look at it with 'dsv switch --detach {name}'")],
             RepoError::NoBranch { name, nearest, .. } if nearest.is_empty() => vec![format!("'dsv switch -c {name}' makes it")],
             RepoError::NoBranch { nearest, .. } => did_you_mean(nearest),
+            RepoError::Checks { .. } => one("nothing was changed; 'dsv check run' lists the rows, 'dsv check drop NAME' gives a check up"),
             RepoError::Outdated { .. } => one("'dsv reset' puts the changes on top of where the branch is now; 'dsv reset --hard' drops them"),
             RepoError::InProgress { verb, .. } => {
                 vec![format!("settle what 'dsv conflicts' lists and end it with 'dsv {verb} --continue', or give it up with 'dsv {verb} --abort'")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::changes::{self, NameChange};
 use super::{Repo, RepoError};
 use crate::base::{CommitId, TableObjectId};
+use crate::format::check::Check;
 use crate::format::commit::Commit;
 use crate::format::operation::{HeadRef, Tag};
 use crate::format::snapshot::Snapshot;
@@ -81,6 +82,8 @@ pub struct Shown {
     pub tables: Vec<NameChange<TableObjectId>>,
     /// The views that differ from its first parent.
     pub views: Vec<NameChange<String>>,
+    /// The checks that differ from its first parent.
+    pub checks: Vec<NameChange<Check>>,
 }
 
 impl Repo {
@@ -195,7 +198,8 @@ impl Repo {
         let refs = labels(&view.state)?.remove(&id).unwrap_or_default();
         let tag = view.state.tag(revision.strip_prefix("tags/").unwrap_or(revision))?.filter(|tag| !tag.message.is_empty());
         let (tables, views) = (changes::tables(&before, &snapshot), changes::views(&before, &snapshot));
-        Ok(Shown { entry: LogEntry { id, shown_parents: commit.parents.clone(), commit, refs }, tag, snapshot, tables, views })
+        let checks = changes::checks(&before, &snapshot);
+        Ok(Shown { entry: LogEntry { id, shown_parents: commit.parents.clone(), commit, refs }, tag, snapshot, tables, views, checks })
     }
 
     /// The tables and views that differ between two snapshots, by the ids of their tables.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 
+use super::checks::merge_checks;
 use super::working::WorkingState;
 use super::{Repo, RepoError};
 use crate::base::{ColumnId, CommitId, RowId, TableId, TableObjectId};
@@ -360,6 +361,9 @@ impl Repo {
             }
         }
         self.merge_views(&mut done, base, ours, theirs, options);
+        let (checks, unsettled) = merge_checks(&base.snapshot.checks, &ours.checks, &theirs.checks, options.strategy);
+        done.snapshot.checks = checks;
+        done.names.extend(unsettled);
         Ok(done)
     }
 

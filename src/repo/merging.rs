@@ -382,6 +382,14 @@ impl Repo {
             Some(Side::Ours) => &ours,
             Some(Side::Theirs) => &theirs,
         };
+        let known = [&base, &ours, &theirs];
+        if known.iter().any(|s| s.checks.contains_key(name)) && !known.iter().any(|s| s.tables.contains_key(name) || s.views.contains_key(name)) {
+            match chosen.checks.get(name) {
+                Some(check) => drop(now.checks.insert(name.to_owned(), check.clone())),
+                None => drop(now.checks.remove(name)),
+            }
+            return Ok(());
+        }
         if [&base, &ours, &theirs].iter().any(|s| s.views.contains_key(name)) && !now.tables.contains_key(name) {
             match chosen.views.get(name) {
                 Some(sql) => drop(now.views.insert(name.to_owned(), sql.clone())),

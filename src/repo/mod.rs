@@ -2,6 +2,7 @@
 
 mod branch;
 mod changes;
+mod checks;
 mod commit;
 mod config;
 mod diff;
@@ -39,9 +40,11 @@ use crate::format::commit::Commit;
 use crate::format::operation::HeadRef;
 use crate::format::snapshot::Snapshot;
 use crate::history::{Graph, HistoryError, Ledger, Range, Resolver, Selection, Stamp, Transaction, View, load_snapshot};
+use crate::table::expression::Expressions;
 
 pub use branch::BranchInfo;
-pub use changes::{Change, NameChange, tables as changed_tables, views as changed_views};
+pub use changes::{Change, NameChange, checks as changed_checks, tables as changed_tables, views as changed_views};
+pub use checks::{CheckInfo, NewCheck, Tested, Violation, merge_checks};
 pub use commit::{CommitOptions, Committed};
 pub use config::{Config, Scope, Setting};
 pub use diff::{FIELDS as DIFF_FIELDS, RowDiff, RowDiffs, RowFilter, take_any};
@@ -73,6 +76,7 @@ pub struct Repo {
     ledger: Arc<dyn Ledger>,
     graph: Graph,
     environment: Environment,
+    expressions: Option<Arc<dyn Expressions>>,
     progress: Arc<dyn Progress>,
 }
 
@@ -83,8 +87,9 @@ impl fmt::Debug for Repo {
 }
 
 impl Repo {
-    fn assemble(dir: Option<PathBuf>, objects: Arc<Objects>, ledger: Arc<dyn Ledger>, environment: Environment) -> Repo {
-        Repo { dir, graph: Graph::new(objects.clone()), objects, ledger, environment, progress: Arc::new(NoProgress) }
+    fn assemble(dir: Option<PathBuf>, objects: Arc<Objects>, ledger: Arc<dyn Ledger>, options: &OpenOptions) -> Repo {
+        let OpenOptions { environment, expressions, .. } = options.clone();
+        Repo { dir, graph: Graph::new(objects.clone()), objects, ledger, environment, expressions, progress: Arc::new(NoProgress) }
     }
 
     /// Publishes the first operation: `HEAD` on a branch without a commit.
@@ -114,6 +119,11 @@ impl Repo {
     /// The commits and how they follow each other.
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// What understands SQL, if it was opened with it.
+    pub fn expressions(&self) -> Option<&Arc<dyn Expressions>> {
+        self.expressions.as_ref()
     }
 
     /// The clock and the variables that it was opened with.

@@ -9,6 +9,7 @@ use crate::base::name::check_ref;
 use crate::chunk::{Limits, Objects};
 use crate::history::{HistoryError, StoreLedger};
 use crate::store::{LocalStore, Store};
+use crate::table::expression::Expressions;
 
 /// The folder that holds a repository, within the one that a person works in.
 pub const FOLDER: &str = ".dsv";
@@ -20,11 +21,13 @@ pub struct OpenOptions {
     pub environment: Environment,
     /// Sizes of chunks, packs and caches.
     pub limits: Limits,
+    /// What understands SQL, for checks; without it, what needs SQL is refused.
+    pub expressions: Option<Arc<dyn Expressions>>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { environment: Environment::system(), limits: Limits::default() }
+        OpenOptions { environment: Environment::system(), limits: Limits::default(), expressions: None }
     }
 }
 
@@ -78,7 +81,7 @@ impl Repo {
     /// The repository kept in a store; `dir` is the folder of its settings, where there is one.
     pub fn on_store(dir: Option<PathBuf>, store: Arc<dyn Store>, options: &OpenOptions) -> Repo {
         let objects = Arc::new(Objects::new(store, options.limits.clone()));
-        Repo::assemble(dir, objects.clone(), Arc::new(StoreLedger::new(objects)), options.environment.clone())
+        Repo::assemble(dir, objects.clone(), Arc::new(StoreLedger::new(objects)), options)
     }
 
     /// The folder that holds the repository (its `.dsv`); none for one that is kept elsewhere.

@@ -4,7 +4,7 @@ use super::working::no_table;
 use super::{Repo, RepoError};
 
 impl Repo {
-    /// Gives tables of the working state the data that they had at a revision, by default `HEAD`; all tables and views where none is
+    /// Gives tables of the working state the data that they had at a revision, by default `HEAD`; all tables, views and checks where none is
     /// named. A table that the revision has not goes, if the working state has it. Returns the names of the tables that differ now.
     pub fn restore(&self, tables: &[String], revision: Option<&str>) -> Result<Vec<String>, RepoError> {
         let working = self.working()?;
@@ -33,6 +33,7 @@ impl Repo {
             }
             if tables.is_empty() {
                 new.views = source.views.clone();
+                new.checks = source.checks.clone();
             }
             Ok(new)
         })?;

@@ -3,6 +3,7 @@
 use super::changes::{self, NameChange};
 use super::{Repo, RepoError};
 use crate::base::{CommitId, TableObjectId};
+use crate::format::check::Check;
 use crate::format::merging::Merging;
 use crate::format::operation::HeadRef;
 use crate::format::snapshot::Snapshot;
@@ -22,12 +23,14 @@ pub struct Status {
     pub views: Vec<NameChange<String>>,
     /// The merge in progress, and how many conflicts are left.
     pub merging: Option<(Merging, u64)>,
+    /// The checks that differ.
+    pub checks: Vec<NameChange<Check>>,
 }
 
 impl Status {
     /// True where nothing is uncommitted.
     pub fn is_clean(&self) -> bool {
-        self.tables.is_empty() && self.views.is_empty() && self.merging.is_none()
+        self.tables.is_empty() && self.views.is_empty() && self.checks.is_empty() && self.merging.is_none()
     }
 }
 
@@ -48,6 +51,7 @@ impl Repo {
             outdated: (working.dirty && working.base != working.tip).then_some(working.base),
             tables: changes::tables(&before, &working.snapshot),
             views: changes::views(&before, &working.snapshot),
+            checks: changes::checks(&before, &working.snapshot),
             head: working.head,
             commit: working.tip,
         })

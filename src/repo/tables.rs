@@ -78,16 +78,20 @@ impl Repo {
         Ok(())
     }
 
-    /// Takes a table out of the working state. Commits that have it keep it.
-    pub fn drop_table(&self, name: &str, command: &str) -> Result<(), RepoError> {
+    /// Takes a table out of the working state, and its checks with it; returns their names. Commits that have them keep them.
+    pub fn drop_table(&self, name: &str, command: &str) -> Result<Vec<String>, RepoError> {
+        let mut gone = Vec::new();
         self.update_working(command, |snapshot| -> Result<_, RepoError> {
             let mut snapshot = snapshot.clone();
-            if snapshot.tables.remove(name).is_none() {
-                return Err(no_table(&snapshot, name, None));
+            let Some(id) = snapshot.tables.remove(name) else { return Err(no_table(&snapshot, name, None)) };
+            if !snapshot.checks.is_empty() {
+                let id = Table::load(self.objects(), id)?.id;
+                gone = snapshot.checks.iter().filter(|(_, check)| check.table() == Some(id)).map(|(name, _)| name.clone()).collect();
+                gone.iter().for_each(|check| drop(snapshot.checks.remove(check)));
             }
             Ok(snapshot)
         })?;
-        Ok(())
+        Ok(gone)
     }
 
     /// Gives a table another name. Its identity stays.

@@ -26,7 +26,7 @@ static CLOCK: AtomicI64 = AtomicI64::new(1_767_225_600_000);
 /// Options with a clock that ticks a second at each look.
 pub fn options() -> OpenOptions {
     let variables = [("DSV_AUTHOR_NAME", "Ada"), ("DSV_AUTHOR_EMAIL", "ada@example.org"), ("USER", "ada"), ("HOSTNAME", "laptop")];
-    OpenOptions { environment: Environment::fixed(|| CLOCK.fetch_add(1000, Ordering::Relaxed), &variables), limits: Default::default() }
+    OpenOptions { environment: Environment::fixed(|| CLOCK.fetch_add(1000, Ordering::Relaxed), &variables), ..Default::default() }
 }
 
 /// A new repository in memory.

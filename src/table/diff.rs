@@ -89,7 +89,7 @@ impl TableDiff {
 }
 
 /// Adds a range behind others, joined with the last where it continues that; an empty one is left out.
-fn extend(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
+pub(super) fn extend(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
     match ranges.last_mut() {
         Some(last) if last.end == range.start => last.end = range.end,
         _ if range.is_empty() => {}

@@ -4,12 +4,14 @@
 
 pub mod arrange;
 pub mod changes;
+pub mod check;
 pub mod column;
 pub mod compact;
 pub mod conflict;
 pub mod diff;
 pub mod edit;
 mod error;
+pub mod expression;
 pub mod key;
 pub mod large;
 mod lazy;

@@ -9,7 +9,7 @@ use crate::cli::describe;
 use crate::cli::error::CliError;
 use crate::cli::refs::head_text;
 use crate::history::short;
-use crate::repo::{CommitOptions, Identity};
+use crate::repo::{CommitOptions, Identity, RepoError};
 
 /// Record the working state as a commit
 ///
@@ -48,7 +48,11 @@ impl Commit {
             return Err(CliError::usage("a commit needs a message").hint("dsv commit -m 'what changed and why'"));
         }
         let options = CommitOptions { message, amend: self.amend, allow_empty: self.allow_empty, author, source: Default::default() };
-        let made = repo.commit(&options)?;
+        let made = repo.commit(&options);
+        if let Err(RepoError::Checks { broken }) = &made {
+            super::check::show(context, broken)?;
+        }
+        let made = made?;
         let changes = describe::tables(&repo, &made.tables)?;
         if context.ui.json {
             let mut out = context.ui.out();

@@ -15,7 +15,7 @@ use crate::cli::ui::cell::{Cell, Printer};
 use crate::cli::ui::format;
 use crate::cli::ui::table::{Heading, draw};
 use crate::cli::value;
-use crate::repo::{Change, Repo, changed_tables, changed_views};
+use crate::repo::{Change, Repo, changed_checks, changed_tables, changed_views};
 use crate::table::Table;
 use crate::table::diff::{SchemaChange, TableDiff, diff};
 
@@ -67,19 +67,19 @@ impl Diff {
         };
         let after = repo.snapshot(to.as_deref())?;
         let mut changes = changed_tables(&before, &after);
-        let mut views = changed_views(&before, &after);
+        let (mut views, mut checks) = (changed_views(&before, &after), changed_checks(&before, &after));
         if let Some(table) = self.path.first() {
             if !before.tables.contains_key(table) && !after.tables.contains_key(table) {
                 // Says so, with the names that come near.
                 repo.table(table, to.as_deref())?;
             }
             changes.retain(|change| change.name == *table);
-            views.clear();
+            (views, checks) = Default::default();
         }
         let columns = self.path.get(1..).unwrap_or_default();
         let mut out = context.ui.page();
         let described = describe::tables(&repo, &changes)?;
-        let views = describe::views(&views);
+        let views = describe::others(&views, &checks);
         let mut differs = !views.is_empty();
         for (change, summary) in changes.iter().zip(&described) {
             let pair = match &change.change {

@@ -2,6 +2,7 @@
 
 mod branch;
 mod cat;
+mod check;
 mod cherry_pick;
 mod column;
 mod commit;
@@ -62,7 +63,7 @@ verbs! {
     Log log, Show show, Head head, Sample sample, Cat cat, Stats stats, Query query, Export export,
     Branch branch, Switch switch, Tag tag, Diff diff, Merge merge, Conflicts conflicts, Resolve resolve,
     CherryPick cherry_pick, Revert revert, Rebase rebase,
-    Table table, Column column,
+    Table table, Column column, Check check,
     Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
     Verify verify, Gc gc, Compact compact, Config config, Completions completions,
 }

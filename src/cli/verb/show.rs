@@ -38,13 +38,14 @@ impl Show {
         }
         let shown = repo.show(&self.revision)?;
         let changes = describe::tables(&repo, &shown.tables)?;
-        let views = describe::views(&shown.views);
+        let views = describe::others(&shown.views, &shown.checks);
         let commit = &shown.entry.commit;
         let mut out = context.ui.page();
         if context.ui.json {
             let mut line = super::log::entry_json(&shown.entry);
             line["tables"] = changes.iter().map(describe::TableChange::json).collect();
-            line["views"] = views.iter().map(describe::TableChange::json).collect();
+            line["views"] = views.iter().filter(|change| change.what() == "view").map(describe::TableChange::json).collect();
+            line["checks"] = views.iter().filter(|change| change.what() == "check").map(describe::TableChange::json).collect();
             line["source"] = json!(commit.source);
             writeln!(out, "{line}")?;
             return Ok(out.finish()?);

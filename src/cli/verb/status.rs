@@ -34,7 +34,7 @@ impl Status {
         let repo = context.repo()?;
         let status = repo.status()?;
         let changes = describe::tables(&repo, &status.tables)?;
-        let views = describe::views(&status.views);
+        let views = describe::others(&status.views, &status.checks);
         let mut out = context.ui.page();
         let paint = context.ui.paint;
         if context.ui.json {

@@ -131,8 +131,13 @@ struct Drop {
 
 impl Drop {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        context.repo()?.drop_table(&self.table, &args::command(["table", "drop", &self.table]))?;
-        context.ui.note(format!("Dropped table {}; 'dsv undo' brings it back", self.table));
+        let checks = context.repo()?.drop_table(&self.table, &args::command(["table", "drop", &self.table]))?;
+        let with = match checks.len() {
+            0 => String::new(),
+            1 => format!(" and its check {}", checks.join(", ")),
+            _ => format!(" and its checks {}", checks.join(", ")),
+        };
+        context.ui.note(format!("Dropped table {}{with}; 'dsv undo' brings it back", self.table));
         Ok(())
     }
 }

@@ -78,7 +78,7 @@ fn commits_say_what_they_hold() {
 fn without_anybody_the_author_is_guessed() {
     let store = crate::store::MemoryStore::new();
     let environment = crate::repo::Environment::fixed(|| 1, &[("USER", "ada"), ("HOSTNAME", "laptop")]);
-    let repo = Repo::on_store(None, std::sync::Arc::new(store), &crate::repo::OpenOptions { environment, limits: Default::default() });
+    let repo = Repo::on_store(None, std::sync::Arc::new(store), &crate::repo::OpenOptions { environment, ..Default::default() });
     repo.make("main").unwrap();
     assert_eq!(repo.identity().unwrap(), Identity { name: "ada".into(), email: "ada@laptop".into(), guessed: true });
     edit(&repo, "a", Some(1)).unwrap();

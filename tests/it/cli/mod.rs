@@ -1,6 +1,7 @@
 //! The command line from outside, through the binary.
 
 mod bad_input;
+mod checking;
 mod formats;
 mod help;
 mod history;

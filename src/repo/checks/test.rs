@@ -1,0 +1,240 @@
+//! Testing checks: whole, or only what changed since states that kept them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use super::{Tested, Violation};
+use crate::base::{ColumnId, TableId, TableObjectId};
+use crate::format::check::Check;
+use crate::format::snapshot::Snapshot;
+use crate::repo::{Repo, RepoError};
+use crate::table::check::{changed, nulls, repeated, within_both};
+use crate::table::expression::{ExpressionError, Expressions};
+use crate::table::{Table, TableError};
+
+/// Violations listed where a commit is refused: the others are counted.
+const LISTED_MAX: usize = 10;
+
+/// The tables of a snapshot by their id: name, object, and the table.
+type ById = HashMap<TableId, (String, TableObjectId, Arc<Table>)>;
+
+/// A snapshot that kept its checks.
+struct Before<'a> {
+    snapshot: &'a Snapshot,
+    tables: ById,
+}
+
+/// Rows of a table that break a check: what is wrong with each, and where.
+struct Broken {
+    /// The slot, the columns to show, by index, and what is wrong.
+    rows: Vec<(u64, Vec<usize>, String)>,
+}
+
+impl Repo {
+    /// What in `after` breaks its checks, all of it. The snapshots before have kept theirs: rows that stand in one of them with the same cells, under the
+    /// same check, are not read again; nor are checks of which nothing changed. Queries run whole. A check that cannot be evaluated is a violation
+    /// without a row. Errors where a check needs SQL and the repository was opened without it.
+    pub fn check_snapshot(&self, before: &[&Snapshot], after: &Snapshot) -> Result<Vec<Violation>, RepoError> {
+        Ok(self.test_checks(before, after, None, usize::MAX)?.into_iter().flat_map(|tested| tested.violations).collect())
+    }
+
+    /// Tests checks whole, those of these names or all, in the working state or at a revision; each lists up to `listed_max` violations.
+    pub fn run_checks(&self, names: &[String], at: Option<&str>, listed_max: usize) -> Result<Vec<Tested>, RepoError> {
+        let snapshot = self.snapshot(at)?;
+        if let Some(name) = names.iter().find(|name| !snapshot.checks.contains_key(*name)) {
+            return Err(super::keep::no_check(&snapshot, name, at));
+        }
+        self.test_checks(&[], &snapshot, (!names.is_empty()).then_some(names), listed_max)
+    }
+
+    /// Fails where a snapshot that is to follow these breaks its checks.
+    pub(crate) fn hold_checks(&self, before: &[&Snapshot], after: &Snapshot) -> Result<(), RepoError> {
+        let broken: Vec<Tested> = self.test_checks(before, after, None, LISTED_MAX)?.into_iter().filter(|tested| !tested.holds()).collect();
+        if broken.is_empty() { Ok(()) } else { Err(RepoError::Checks { broken }) }
+    }
+
+    pub(super) fn test_checks(&self, before: &[&Snapshot], after: &Snapshot, names: Option<&[String]>, listed_max: usize) -> Result<Vec<Tested>, RepoError> {
+        if after.checks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.loaded(after)?;
+        let before = before.iter().map(|snapshot| Ok(Before { snapshot, tables: self.loaded(snapshot)? })).collect::<Result<Vec<_>, RepoError>>()?;
+        let mut all = Vec::new();
+        for (name, check) in &after.checks {
+            if names.is_some_and(|names| !names.contains(name)) {
+                continue;
+            }
+            let had: Vec<&Before<'_>> = before.iter().filter(|b| b.snapshot.checks.values().any(|known| known == check)).collect();
+            let table = check.table().and_then(|id| now.get(&id)).map(|(name, ..)| name.clone());
+            let mut tested = Tested { check: name.clone(), table, failing: 0, violations: Vec::new() };
+            self.progress().start(&format!("testing {name}"), None, crate::base::progress::Unit::Rows);
+            match self.test(check, &had, after, &now, listed_max, &mut tested) {
+                Ok(()) => {}
+                Err(Stop::Unfit(why)) => {
+                    tested.failing = 1;
+                    let table = check.table().and_then(|id| Some((id, now.get(&id)?.0.clone())));
+                    let detail = format!("cannot be evaluated: {why}");
+                    tested.violations =
+                        vec![Violation { check: name.clone(), table, slot: None, row: None, key: None, columns: Vec::new(), cells: None, detail }];
+                }
+                Err(Stop::Error(error)) => return Err(error),
+            }
+            self.progress().finish();
+            all.push(tested);
+        }
+        Ok(all)
+    }
+
+    fn loaded(&self, snapshot: &Snapshot) -> Result<ById, RepoError> {
+        let mut found = ById::new();
+        for (name, id) in &snapshot.tables {
+            let table = Table::load(self.objects(), *id)?;
+            found.insert(table.id, (name.clone(), *id, Arc::new(table)));
+        }
+        Ok(found)
+    }
+
+    fn sql(&self, check: &str) -> Result<&Arc<dyn Expressions>, RepoError> {
+        self.expressions().ok_or_else(|| RepoError::NoSql { check: check.to_owned() })
+    }
+
+    fn test(&self, check: &Check, had: &[&Before<'_>], after: &Snapshot, now: &ById, listed_max: usize, tested: &mut Tested) -> Result<(), Stop> {
+        let objects = self.objects();
+        let Some(id) = check.table() else { return self.test_query(check, had, after, listed_max, tested) };
+        let (name, object, table) = now.get(&id).ok_or_else(|| Stop::Unfit("its table is gone".to_owned()))?;
+        let same = had.iter().any(|b| b.tables.get(&id).is_some_and(|(_, known, _)| known == object));
+        let since = |columns: &[usize], by_name: bool, many: bool| -> Result<Vec<Range<u64>>, TableError> {
+            let mut ranges: Vec<Range<u64>> = std::iter::once(0..table.slots(objects)?).filter(|all| !all.is_empty()).collect();
+            // Rows that two states kept each for itself need not be unlike each other.
+            for known in had.iter().take(if many { usize::MAX } else { 1 }) {
+                if let Some((.., old)) = known.tables.get(&id) {
+                    ranges = within_both(&ranges, &changed(objects, old, table, columns, by_name)?);
+                }
+            }
+            Ok(ranges)
+        };
+        let places = || -> Result<Vec<usize>, Stop> {
+            let place = |id: &ColumnId| table.schema.columns.iter().position(|c| c.id == *id);
+            check.columns().iter().map(|id| place(id).ok_or_else(|| Stop::Unfit("a column of it is gone".to_owned()))).collect()
+        };
+        let named = |i: usize| table.schema.columns.get(i).map(|c| c.name.as_str()).unwrap_or_default();
+        let broken = match check {
+            Check::Predicate { sql, .. } => {
+                let expressions = self.sql(&tested.check)?;
+                if same {
+                    return Ok(());
+                }
+                let predicate = expressions.predicate(table, sql)?;
+                let columns = predicate.columns();
+                let slots = predicate.false_rows(objects, since(&columns, true, true)?, self.progress())?;
+                let detail = format!("{sql} is false");
+                Broken { rows: slots.into_iter().map(|slot| (slot, columns.clone(), detail.clone())).collect() }
+            }
+            Check::NotNull { .. } => {
+                let columns = places()?;
+                if same {
+                    return Ok(());
+                }
+                let found = nulls(objects, table, &since(&columns, false, true)?, &columns, &**self.progress())?;
+                let detail = |columns: &[usize]| format!("{} is null", columns.iter().map(|i| named(*i)).collect::<Vec<_>>().join(", "));
+                Broken { rows: found.into_iter().map(|(slot, columns)| (slot, columns.clone(), detail(&columns))).collect() }
+            }
+            Check::Unique { .. } => {
+                let columns = places()?;
+                if same {
+                    return Ok(());
+                }
+                let found = repeated(objects, table, &since(&columns, false, false)?, &columns, &**self.progress())?;
+                let names = columns.iter().map(|i| named(*i)).collect::<Vec<_>>().join(", ");
+                let mut rows = Vec::with_capacity(found.len());
+                for (slot, other) in found {
+                    let other = match rows.len() < listed_max {
+                        true => table.row_ids(objects, other..other + 1)?.first().map(ToString::to_string).unwrap_or_default(),
+                        false => String::new(),
+                    };
+                    rows.push((slot, columns.clone(), format!("row {other} has the same {names}")));
+                }
+                Broken { rows }
+            }
+            Check::Query { .. } => return Ok(()),
+        };
+        tested.failing = broken.rows.len() as u64;
+        for (slot, columns, detail) in broken.rows.into_iter().take(listed_max) {
+            let key = table.schema.key_indices();
+            let key = if key.is_empty() { None } else { Some(table.take(objects, &[slot], &key)?) };
+            tested.violations.push(Violation {
+                check: tested.check.clone(),
+                table: Some((id, name.clone())),
+                slot: Some(slot),
+                row: table.row_ids(objects, slot..slot + 1)?.into_iter().next(),
+                key,
+                columns: columns.iter().filter_map(|i| table.schema.columns.get(*i)).map(|c| c.id).collect(),
+                cells: Some(table.take(objects, &[slot], &columns)?),
+                detail,
+            });
+        }
+        Ok(())
+    }
+
+    fn test_query(&self, check: &Check, had: &[&Before<'_>], after: &Snapshot, listed_max: usize, tested: &mut Tested) -> Result<(), Stop> {
+        let expressions = self.sql(&tested.check)?;
+        let sql = check.sql().unwrap_or_default();
+        let read = expressions.tables(sql)?;
+        let unchanged = |b: &&Before<'_>| read.iter().all(|name| after.tables.contains_key(name) && after.tables.get(name) == b.snapshot.tables.get(name));
+        if had.iter().any(unchanged) {
+            return Ok(());
+        }
+        for batch in expressions.rows(self.objects(), &after.tables, sql, self.progress())? {
+            let batch: RecordBatch = batch?;
+            for row in 0..batch.num_rows() {
+                tested.failing += 1;
+                if tested.violations.len() < listed_max {
+                    tested.violations.push(Violation {
+                        check: tested.check.clone(),
+                        table: None,
+                        slot: None,
+                        row: None,
+                        key: None,
+                        columns: Vec::new(),
+                        cells: Some(batch.slice(row, 1)),
+                        detail: "the query returns a row".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a test ends early.
+enum Stop {
+    /// The check means nothing for the data that is there.
+    Unfit(String),
+    /// It could not be tested.
+    Error(RepoError),
+}
+
+impl From<RepoError> for Stop {
+    fn from(error: RepoError) -> Stop {
+        Stop::Error(error)
+    }
+}
+
+impl From<TableError> for Stop {
+    fn from(error: TableError) -> Stop {
+        Stop::Error(if matches!(error, TableError::Interrupted) { RepoError::Interrupted } else { error.into() })
+    }
+}
+
+impl From<ExpressionError> for Stop {
+    fn from(error: ExpressionError) -> Stop {
+        match error {
+            ExpressionError::Unfit { why, .. } | ExpressionError::Failed(why) => Stop::Unfit(why),
+            ExpressionError::Interrupted => Stop::Error(RepoError::Interrupted),
+            ExpressionError::Table(error) => error.into(),
+        }
+    }
+}
