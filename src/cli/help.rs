@@ -10,7 +10,7 @@ use super::Cli;
 /// The verbs in the order in which `dsv --help` shows them.
 pub const GROUPS: &[(&str, &[&str])] = &[
     ("Start", &["init", "import", "status", "commit"]),
-    ("Look", &["log", "show", "diff", "head", "sample", "cat", "stats", "query", "export"]),
+    ("Look", &["log", "show", "diff", "blame", "bisect", "head", "sample", "cat", "stats", "query", "export"]),
     ("Branch", &["branch", "switch", "tag"]),
     ("Merge", &["merge", "conflicts", "resolve", "cherry-pick", "revert", "rebase"]),
     ("Shape tables", &["table", "column", "check"]),

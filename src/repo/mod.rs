@@ -1,5 +1,6 @@
 //! Floor 5: the Repo handle, and one file for each operation on it. Knows no terminal and no SQL.
 
+pub mod blame;
 mod branch;
 mod changes;
 mod checks;

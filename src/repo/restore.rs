@@ -1,7 +1,12 @@
 //! `restore`: tables of the working state become what they were in a revision.
 
+use std::sync::Arc;
+
 use super::working::no_table;
 use super::{Repo, RepoError};
+use crate::table::Table;
+use crate::table::diff::align;
+use crate::table::key::KeyIndex;
 
 impl Repo {
     /// Gives tables of the working state the data that they had at a revision, by default `HEAD`; all tables, views and checks where none is
@@ -38,5 +43,52 @@ impl Repo {
             Ok(new)
         })?;
         Ok(changed)
+    }
+
+    /// Gives columns of a table, in rows that both have, the cells that they had at a revision, by default `HEAD`; columns that were dropped come back.
+    pub fn restore_columns(&self, name: &str, columns: &[String], revision: Option<&str>) -> Result<(), RepoError> {
+        let revision = revision.unwrap_or("HEAD");
+        let source = self.table(name, Some(revision))?;
+        let indices = columns.iter().map(|column| source.schema.index(column)).collect::<Result<Vec<_>, _>>()?;
+        self.edit_table(name, &format!("restore {name} --column {}", columns.join(",")), |table| -> Result<_, RepoError> {
+            let mut table = self.same_table(name, &source, &table, revision)?;
+            for index in indices {
+                table = table.restore_column(self.objects(), &source, index)?;
+            }
+            Ok(table)
+        })
+    }
+
+    /// Gives rows of a table, told by their slots at a revision, the cells that they had there, of some columns (none: of all); rows that were deleted
+    /// come back. Other rows stay as they are.
+    pub fn restore_rows(&self, name: &str, slots: &[u64], columns: &[String], revision: Option<&str>) -> Result<(), RepoError> {
+        let revision = revision.unwrap_or("HEAD");
+        let source = self.table(name, Some(revision))?;
+        let ids = columns.iter().map(|column| Ok(source.schema.columns[source.schema.index(column)?].id)).collect::<Result<Vec<_>, RepoError>>()?;
+        self.edit_table(name, &format!("restore {name} ({} rows)", slots.len()), |table| -> Result<_, RepoError> {
+            let table = self.same_table(name, &source, &table, revision)?;
+            let mut segments = align(self.objects(), &source, &table)?;
+            segments.sort_by_key(|s| s.old);
+            let here = |slot: u64| {
+                let segment = segments.get(segments.partition_point(|s| s.old + s.rows <= slot))?;
+                (segment.old <= slot).then(|| segment.new + (slot - segment.old))
+            };
+            let rows = slots.iter().map(|slot| (here(*slot), *slot)).collect();
+            let table = table.bring(self.objects(), &source, rows, (!ids.is_empty()).then_some(ids.as_slice()))?;
+            let key = table.schema.key_indices();
+            if !key.is_empty() {
+                KeyIndex::build(self.objects(), &Arc::new(table.clone()), key)?;
+            }
+            Ok(table)
+        })
+    }
+
+    /// The table, if the one of the revision is the same table.
+    fn same_table(&self, name: &str, source: &Table, table: &Arc<Table>, revision: &str) -> Result<Table, RepoError> {
+        if source.id != table.id {
+            let message = format!("table '{name}' of {revision} is another table of that name");
+            return Err(RepoError::refused_with(message, format!("'dsv restore {name} --source {revision}' takes it as a whole")));
+        }
+        Ok((**table).clone())
     }
 }

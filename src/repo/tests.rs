@@ -1,5 +1,6 @@
 //! Verbs against a naive twin of refs, with crashes and rivals made on purpose.
 
+mod blame;
 mod crash;
 mod diff;
 mod merging;

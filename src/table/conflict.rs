@@ -207,7 +207,7 @@ impl<'a> Dispute<'a> {
             };
             table = table.set_cells(objects, to, &slots, &values)?;
         }
-        table = self.bring(objects, table, state, rows)?;
+        table = table.bring(objects, state, rows, None)?;
         gone.sort_unstable();
         gone.dedup();
         if gone.is_empty() { Ok(table) } else { table.delete(objects, &gone) }
@@ -226,32 +226,6 @@ impl<'a> Dispute<'a> {
             }
             _ => Err(unclear()),
         }
-    }
-
-    /// Gives rows of `table` all cells that they have in `state`, and life; appends those that have no slot any more.
-    fn bring(&self, objects: &Arc<Objects>, table: Table, state: &Table, mut rows: Vec<(Option<u64>, u64)>) -> Result<Table, TableError> {
-        rows.sort_unstable();
-        rows.dedup();
-        let mut table = table;
-        let (slots, from): (Vec<u64>, Vec<Option<u64>>) = rows.iter().filter_map(|(at, from)| Some(((*at)?, Some(*from)))).unzip();
-        let shared: Vec<(usize, usize)> = table.schema.columns.iter().enumerate().filter_map(|(to, column)| Some((to, place(state, column.id)?))).collect();
-        if !slots.is_empty() {
-            for (to, index) in &shared {
-                let values = cells_at(objects, state, *index, &from)?;
-                table = table.set_cells(objects, *to, &slots, &values)?;
-            }
-            table = table.set_live(objects, &slots, true)?;
-        }
-        let purged: Vec<u64> = rows.iter().filter(|(at, _)| at.is_none()).map(|(_, from)| *from).collect();
-        if purged.is_empty() {
-            return Ok(table);
-        }
-        let columns: Vec<(String, Type)> =
-            shared.iter().map(|(to, _)| (table.schema.columns[*to].name.clone(), table.schema.columns[*to].ty.clone())).collect();
-        let indices: Vec<usize> = shared.iter().map(|(_, index)| *index).collect();
-        let mut writer = RowWriter::new(objects, &table, &columns)?;
-        writer.push(&state.take(objects, &purged, &indices)?, &[])?;
-        table.append(objects, writer.finish()?)
     }
 
     /// Name, type, settings and place in the key of a column, as a side has them.
@@ -308,6 +282,55 @@ fn now_name(table: &Table, index: usize) -> String {
 }
 
 impl Table {
+    /// The table with rows as another state of it has them: pairs of a slot here, if there is one, and the slot there. They get the cells of `columns`
+    /// (of all that both have, without) and life; rows without a slot here are appended with all their cells, as new rows.
+    pub fn bring(&self, objects: &Arc<Objects>, state: &Table, mut rows: Vec<(Option<u64>, u64)>, columns: Option<&[ColumnId]>) -> Result<Table, TableError> {
+        rows.sort_unstable();
+        rows.dedup();
+        let mut table = self.clone();
+        let (slots, from): (Vec<u64>, Vec<Option<u64>>) = rows.iter().filter_map(|(at, from)| Some(((*at)?, Some(*from)))).unzip();
+        let shared: Vec<(usize, usize)> = table.schema.columns.iter().enumerate().filter_map(|(to, column)| Some((to, place(state, column.id)?))).collect();
+        if !slots.is_empty() {
+            for (to, index) in &shared {
+                if columns.is_none_or(|columns| columns.contains(&table.schema.columns[*to].id)) {
+                    let values = cells_at(objects, state, *index, &from)?;
+                    table = table.set_cells(objects, *to, &slots, &values)?;
+                }
+            }
+            table = table.set_live(objects, &slots, true)?;
+        }
+        let purged: Vec<u64> = rows.iter().filter(|(at, _)| at.is_none()).map(|(_, from)| *from).collect();
+        if purged.is_empty() {
+            return Ok(table);
+        }
+        let columns: Vec<(String, Type)> =
+            shared.iter().map(|(to, _)| (table.schema.columns[*to].name.clone(), table.schema.columns[*to].ty.clone())).collect();
+        let indices: Vec<usize> = shared.iter().map(|(_, index)| *index).collect();
+        let mut writer = RowWriter::new(objects, &table, &columns)?;
+        writer.push(&state.take(objects, &purged, &indices)?, &[])?;
+        table.append(objects, writer.finish()?)
+    }
+
+    /// The table with a column as another state of it has it, in rows that both have, by reference; a column that is not there comes back.
+    pub fn restore_column(&self, objects: &Arc<Objects>, from: &Table, column: usize) -> Result<Table, TableError> {
+        let store = &**objects;
+        let there = from.schema.columns.get(column).ok_or_else(|| TableError::NoColumn { name: format!("#{column}"), near: vec![] })?;
+        let Some(here) = place(self, there.id) else { return self.take_column(objects, from, column) };
+        let mut segments = align(store, from, self)?;
+        segments.sort_by_key(|s| s.new);
+        let (old, now): (&Rope<Values>, &Rope<Values>) = (from.columns[column].get(store)?, self.columns[here].get(store)?);
+        let (mut builder, mut done) = (Builder::new(store), 0);
+        for segment in segments {
+            builder.append(now, done, segment.new)?;
+            builder.append(old, segment.old, segment.old + segment.rows)?;
+            done = segment.new + segment.rows;
+        }
+        builder.append(now, done, now.rows())?;
+        let mut table = self.retype_column(objects, &self.schema.columns[here].name, there.ty.clone())?;
+        table.columns[here] = LazyRope::new(builder.finish()?);
+        Ok(table)
+    }
+
     /// The table with a column of another state of it added, behind the columns that stand before it there; null in rows that the other state
     /// has not. Its values are taken by reference.
     pub fn take_column(&self, objects: &Arc<Objects>, from: &Table, column: usize) -> Result<Table, TableError> {

@@ -18,7 +18,10 @@ use crate::repo::{LogEntry, LogOptions};
 ///
 /// REV is a revision (default HEAD), or a range A..B: the commits of B that are not in A. After --, a table and columns: only commits that changed them.
 ///
-/// With --json, a line for each commit: {"commit", "parents", "author": {"name", "email"}, "time", "message", "refs"}.
+/// With --row, what each commit did to that row, with its cells before and after.
+///
+/// With --json, a line for each commit: {"commit", "parents", "author": {"name", "email"}, "time", "message", "refs"}; with --row {"commit", "change",
+/// "columns", "before", "after", ...}.
 ///
 /// Examples:
 ///
@@ -27,6 +30,7 @@ use crate::repo::{LogEntry, LogOptions};
 ///   dsv log -n 5 v1.0..main
 ///   dsv log -- birds                    only what changed the table
 ///   dsv log main -- birds label         only what changed its column label
+///   dsv log --row 17 -- birds           what became of one row
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Log {
@@ -45,6 +49,9 @@ pub struct Log {
     /// From all branches and tags
     #[arg(long)]
     all: bool,
+    /// Only what happened to one row of the table: its key's cells, separated by commas, or its row id
+    #[arg(long, value_name = "ROW", requires = "path", conflicts_with_all = ["graph", "all"])]
+    row: Option<String>,
     /// A table, and columns of it
     #[arg(last = true, value_name = "TABLE [COLUMN]")]
     path: Vec<String>,
@@ -53,6 +60,9 @@ pub struct Log {
 impl Log {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let repo = context.repo()?;
+        if let (Some(row), Some(table)) = (&self.row, self.path.first()) {
+            return super::row_log::show(context, &repo, table, row, &self.revisions, self.max_count);
+        }
         let (tables, columns) = match self.path.split_first() {
             Some((table, columns)) => (vec![table.clone()], columns.to_vec()),
             None => (Vec::new(), Vec::new()),

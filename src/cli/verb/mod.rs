@@ -1,5 +1,7 @@
 //! One file for each verb: its arguments, its help (the doc comment) and its function together.
 
+mod bisect;
+mod blame;
 mod branch;
 mod cat;
 mod check;
@@ -26,6 +28,7 @@ mod reset;
 mod resolve;
 mod restore;
 mod revert;
+mod row_log;
 mod sample;
 mod show;
 mod stats;
@@ -60,7 +63,7 @@ macro_rules! verbs {
 
 verbs! {
     Init init, Import import, Status status, Commit commit,
-    Log log, Show show, Head head, Sample sample, Cat cat, Stats stats, Query query, Export export,
+    Log log, Show show, Blame blame, Bisect bisect, Head head, Sample sample, Cat cat, Stats stats, Query query, Export export,
     Branch branch, Switch switch, Tag tag, Diff diff, Merge merge, Conflicts conflicts, Resolve resolve,
     CherryPick cherry_pick, Revert revert, Rebase rebase,
     Table table, Column column, Check check,

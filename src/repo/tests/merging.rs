@@ -16,7 +16,7 @@ use crate::table::write::RowWriter;
 use crate::table::{Schema, Table};
 
 /// Makes table `t` with the key `n` and the columns `a` and `b`, all zero.
-fn start(repo: &Repo, rows: i64) {
+pub fn start(repo: &Repo, rows: i64) {
     let columns: Vec<(String, Type)> = ["n", "a", "b"].map(|name| (name.to_owned(), Type::INT64)).to_vec();
     repo.update_working("make", |now| -> Result<_, RepoError> {
         let id = TableId([7; 16]);
@@ -36,7 +36,7 @@ fn start(repo: &Repo, rows: i64) {
 }
 
 /// Sets cells of a column, by slot, and commits.
-fn set(repo: &Repo, column: &str, cells: &[(u64, i64)]) {
+pub fn set(repo: &Repo, column: &str, cells: &[(u64, i64)]) {
     repo.edit_table("t", "set", |table| -> Result<_, RepoError> {
         let values: ArrayRef = Arc::new(Int64Array::from_iter_values(cells.iter().map(|c| c.1)));
         Ok(table.set_cells(repo.objects(), table.schema.index(column)?, &cells.iter().map(|c| c.0).collect::<Vec<_>>(), &values)?)
@@ -45,7 +45,7 @@ fn set(repo: &Repo, column: &str, cells: &[(u64, i64)]) {
     commit(repo, &format!("set {column} {cells:?}")).unwrap();
 }
 
-fn read(repo: &Repo, column: &str) -> Vec<i64> {
+pub fn read(repo: &Repo, column: &str) -> Vec<i64> {
     let table = repo.table("t", None).unwrap();
     let mut out = Vec::new();
     for batch in table.scan(repo.objects()).columns(vec![table.schema.index(column).unwrap()]).open().unwrap() {
@@ -54,7 +54,7 @@ fn read(repo: &Repo, column: &str) -> Vec<i64> {
     out
 }
 
-fn switch(repo: &Repo, target: &str, create: bool) {
+pub fn switch(repo: &Repo, target: &str, create: bool) {
     repo.switch(target, &SwitchOptions { create, ..Default::default() }).unwrap();
 }
 

@@ -298,3 +298,46 @@ fn a_policy_decides() {
     s.ok(["column", "policy", "pets", "seen", "none"]);
     assert_eq!(s.ok(["column", "policy", "pets", "seen"]), "none\n");
 }
+
+#[test]
+fn who_set_a_cell_what_became_of_a_row_and_where_it_went_wrong() {
+    let s = Sandbox::repo();
+    s.file("pets.csv", "id,label,note\n1,cat,\n2,dog,big\n3,bird,\n");
+    s.ok(["import", "pets", "pets.csv", "--key", "id"]);
+    s.ok(["commit", "-m", "pets"]);
+    for (n, rows) in ["2,wolf,big", "1,cat,sleepy", "2,,big", "3,bird,sings"].iter().enumerate() {
+        s.file("side.csv", format!("id,label,note\n{rows}\n"));
+        s.ok(["import", "pets", "side.csv", "--key", "id"]);
+        s.ok(["commit", "-m", &format!("change {}", n + 1)]);
+    }
+    s.file("bad", s.ok(["log", "-n", "2", "--json"]));
+    let mut told = String::new();
+    let mut step = |args: &[&str]| {
+        let ran = s.run(args);
+        told.push_str(&format!("$ dsv {}\n{}", args.join(" "), ran.redacted()));
+    };
+    step(&["blame", "pets", "label"]);
+    step(&["blame", "pets", "--row", "1"]);
+    step(&["blame", "pets", "note", "--where", "id > 1", "--at", "HEAD~2", "--json"]);
+    step(&["log", "--row", "2", "--", "pets"]);
+    step(&["log", "--row", "2", "--json", "-n", "1", "--", "pets"]);
+    step(&["bisect", "HEAD~4", "HEAD", "--query", "SELECT count(*) = 0 FROM pets WHERE label IS NULL"]);
+    step(&["bisect", "HEAD~4", "HEAD", "--json", "--", "sh", "-c", "test {} = $DSV_REV && ! grep -q $DSV_REV bad"]);
+    step(&["bisect", "HEAD", "HEAD~4", "--query", "SELECT true"]);
+    step(&["bisect", "HEAD~1", "HEAD", "--query", "SELECT false"]);
+    step(&["bisect", "HEAD~1", "HEAD", "--query", "SELECT 1"]);
+    step(&["bisect", "HEAD~1", "HEAD", "--", "no-such-command"]);
+    step(&["bisect", "HEAD~1", "HEAD"]);
+    step(&["restore", "pets", "--row", "2", "--source", "HEAD~4"]);
+    step(&["diff"]);
+    step(&["restore", "pets", "--column", "note", "--source", "HEAD~4"]);
+    step(&["diff", "--stat"]);
+    step(&["restore", "pets", "--where", "label = 'wolf'", "--column", "label", "--source", "HEAD~3"]);
+    step(&["restore", "pets", "--row", "9"]);
+    step(&["restore", "pets", "--column", "lable"]);
+    step(&["blame", "pets", "label"]);
+    step(&["blame", "pets", "--row", "9"]);
+    step(&["blame", "pets", "colour"]);
+    step(&["blame", "pest", "label"]);
+    insta::assert_snapshot!(told);
+}
