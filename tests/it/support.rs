@@ -215,6 +215,14 @@ fn dates(line: &str) -> String {
         let start = line[..ago].rfind(['(', ' ']).and_then(|space| line[..space].rfind(['(', ' '])).map_or(0, |s| s + 1);
         line.replace_range(start..ago, "TIME");
     }
+    // A day that stands alone.
+    let is_day = |text: &str| text.starts_with("20") && text.chars().zip("0000-00-00".chars()).all(|(c, p)| if p == '0' { c.is_ascii_digit() } else { c == p });
+    let days: Vec<usize> = line.match_indices(" 20").map(|(at, _)| at + 1).filter(|at| line.get(*at..at + 10).is_some_and(is_day)).collect();
+    for at in days {
+        if line[at + 10..].chars().next().is_none_or(|c| c == ' ') {
+            line.replace_range(at..at + 10, "YYYY-MM-DD");
+        }
+    }
     line
 }
 
