@@ -14,7 +14,7 @@ use crate::table::Table;
 
 use super::engine::{CATALOG, WORKING};
 use super::provider::RevisionTable;
-use super::{QueryError, Revisions, system};
+use super::{QueryError, Revisions, functions, system};
 
 /// The snapshots that a query has looked into, so that all its parts see one state.
 pub struct Snapshots<'a> {
@@ -90,6 +90,11 @@ pub fn build(revisions: &dyn Revisions, at: Option<&str>, references: &[TableRef
         }
         let table: Arc<dyn TableProvider> = match schema {
             Some(system::SCHEMA) => system::table(revisions, &mut snapshots, name)?,
+            // A call of a function looks like a table; so does a system table without its schema. A table of the name comes first.
+            None if functions::NAMES.contains(&name.as_ref()) && !snapshots.tables(None)?.contains_key(name.as_ref()) => continue,
+            None if system::NAMES.contains(&name.as_ref()) && !snapshots.tables(None)?.contains_key(name.as_ref()) => {
+                system::table(revisions, &mut snapshots, name)?
+            }
             _ => Arc::new(snapshots.table(schema, name)?),
         };
         provider.register_table(name.to_string(), table).map_err(fail)?;

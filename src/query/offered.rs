@@ -7,13 +7,13 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray};
 
 use crate::base::progress::Muted;
-use crate::base::{Progress, TableObjectId};
+use crate::base::{CommitId, Progress, TableObjectId};
 use crate::chunk::Objects;
 use crate::table::expression::{Answer, ExpressionError, Expressions, Predicate};
 use crate::table::{Table, TableError};
 
 use super::expression::Condition;
-use super::revisions::{CommitRow, RefRow};
+use super::revisions::{CommitRow, ConflictRow, RefRow};
 use super::rows::{Selection, Watch, rebind};
 use super::{Options, Params, QueryError, Revisions, Session};
 
@@ -115,6 +115,14 @@ impl Revisions for Alone {
 
     fn refs(&self) -> Result<Vec<RefRow>, QueryError> {
         Err(QueryError::Refused("it sees one version alone, no branches and tags".to_owned()))
+    }
+
+    fn blame(&self, _: &str, _: Option<&str>, _: &[usize], _: &[u64]) -> Result<Vec<Vec<Option<CommitId>>>, QueryError> {
+        Err(QueryError::Refused("it sees one version alone, no history".to_owned()))
+    }
+
+    fn conflicts(&self) -> Result<Vec<ConflictRow>, QueryError> {
+        Err(QueryError::Refused("it sees one version alone, no merge in progress".to_owned()))
     }
 }
 

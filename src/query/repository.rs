@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use arrow::array::Array;
+use arrow::util::display::array_value_to_string;
+
 use crate::base::{CommitId, TableObjectId};
 use crate::chunk::Objects;
 use crate::history::HistoryError;
 use crate::repo::{LogOptions, Repo, RepoError};
+use crate::table::merge::Side;
 
-use super::revisions::{CommitRow, RefKind, RefRow};
+use super::revisions::{CommitRow, ConflictRow, RefKind, RefRow};
 use super::{QueryError, Revisions};
 
 impl Revisions for Repo {
@@ -54,6 +58,43 @@ impl Revisions for Repo {
         };
         let mut rows: Vec<RefRow> = self.branches()?.into_iter().map(branch).collect();
         rows.extend(self.tags()?.into_iter().map(tag));
+        Ok(rows)
+    }
+
+    fn blame(&self, table: &str, revision: Option<&str>, columns: &[usize], slots: &[u64]) -> Result<Vec<Vec<Option<CommitId>>>, QueryError> {
+        Ok(Repo::blame(self, table, revision, columns, slots)?)
+    }
+
+    fn conflicts(&self) -> Result<Vec<ConflictRow>, QueryError> {
+        let Some(pending) = self.pending()? else { return Ok(Vec::new()) };
+        let mut rows = Vec::new();
+        for table in &pending.tables {
+            for conflict in &table.conflicts {
+                let key = self.conflict_key(table, conflict)?;
+                let shown = key.iter().map(|(_, cell)| array_value_to_string(cell, 0)).collect::<Result<Vec<_>, _>>()?;
+                let mut cells = [None, None, None];
+                for (cell, side) in cells.iter_mut().zip([None, Some(Side::Ours), Some(Side::Theirs)]) {
+                    let value = self.conflict_cell(table, conflict, side)?.filter(|value| value.is_valid(0));
+                    *cell = value.map(|value| array_value_to_string(&value, 0)).transpose()?;
+                }
+                rows.push(ConflictRow {
+                    table: table.name.clone(),
+                    kind: conflict.kind.name().to_owned(),
+                    row: self.conflict_row(table, conflict)?.map(|id| id.to_string()),
+                    key: (!shown.is_empty()).then(|| shown.join(",")),
+                    column: table.column(conflict).map(str::to_owned),
+                    cells,
+                    why: conflict.kind.why().map(str::to_owned),
+                });
+            }
+        }
+        let whole = |name: &crate::repo::NameConflict| ConflictRow {
+            table: name.name.clone(),
+            kind: "table".to_owned(),
+            why: Some(name.why.clone()),
+            ..ConflictRow::default()
+        };
+        rows.extend(pending.names.iter().map(whole));
         Ok(rows)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::TableObjectId;
+use crate::base::{CommitId, TableObjectId};
 use crate::chunk::Objects;
 
 use super::QueryError;
@@ -21,6 +21,31 @@ pub trait Revisions: Send + Sync {
 
     /// The branches and tags, by name.
     fn refs(&self) -> Result<Vec<RefRow>, QueryError>;
+
+    /// The commit that last set each cell of some columns of a table, by index, in some slots: a list for each column.
+    fn blame(&self, table: &str, revision: Option<&str>, columns: &[usize], slots: &[u64]) -> Result<Vec<Vec<Option<CommitId>>>, QueryError>;
+
+    /// The conflicts that the merge in progress has left.
+    fn conflicts(&self) -> Result<Vec<ConflictRow>, QueryError>;
+}
+
+/// A row of `dsv.conflicts`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConflictRow {
+    /// The table or view.
+    pub table: String,
+    /// The kind, in one word.
+    pub kind: String,
+    /// The row's id.
+    pub row: Option<String>,
+    /// The row's key: its cells as text, separated by commas.
+    pub key: Option<String>,
+    /// The column.
+    pub column: Option<String>,
+    /// The cells of base, ours and theirs as text.
+    pub cells: [Option<String>; 3],
+    /// What is wrong, for kinds that say it.
+    pub why: Option<String>,
 }
 
 /// A row of `dsv.commits`.

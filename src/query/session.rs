@@ -18,7 +18,8 @@ use super::{QueryError, Revisions, catalog};
 /// Answers queries about a repository. Cheap to share; each query sees the repository as it is when it starts.
 ///
 /// `FROM t` is the table of the working state (or of the revision the query is asked at), `FROM "v1.0".t` that of a revision, `dsv.commits`, `dsv.branches`,
-/// `dsv.tags`, `dsv.tables` and `dsv.columns` describe the repository.
+/// `dsv.tags`, `dsv.tables`, `dsv.columns` and `dsv.conflicts` describe the repository; they may be written without `dsv.` where no table has the name. `diff(A, B, TABLE)`, `diff(A, B)`
+/// and `blame(TABLE, COLUMN, REVISION)` are tables as well.
 pub struct Session {
     revisions: Arc<dyn Revisions>,
     options: Options,
@@ -66,6 +67,10 @@ impl Session {
         let tables = tokio::task::spawn_blocking(move || catalog::build(&*revisions, at.as_deref(), &references));
         let tables = tables.await.map_err(|e| QueryError::Run(e.to_string()))??;
         let mut state = SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(tables).build();
+        for function in super::functions::all(&self.revisions) {
+            let (name, function) = (function.name().to_owned(), function.function().clone());
+            state.register_udtf(&name, function);
+        }
         state.mark_start_execution();
         let plan = state.statement_to_plan(statement).await.map_err(fail)?;
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan).map_err(fail)?;

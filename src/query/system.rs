@@ -1,4 +1,4 @@
-//! The system tables: `dsv.commits`, `dsv.branches`, `dsv.tags`, `dsv.tables`, `dsv.columns`.
+//! The system tables: `dsv.commits`, `dsv.branches`, `dsv.tags`, `dsv.tables`, `dsv.columns`, `dsv.conflicts`.
 
 use std::sync::Arc;
 
@@ -10,19 +10,21 @@ use crate::base::name::nearest;
 use crate::table::Table;
 
 use super::catalog::Snapshots;
-use super::revisions::RefKind;
+use super::revisions::{ConflictRow, RefKind};
 use super::{QueryError, Revisions};
 
 /// The schema they stand in.
 pub const SCHEMA: &str = "dsv";
 
-const NAMES: [&str; 5] = ["branches", "columns", "commits", "tables", "tags"];
+/// Their names.
+pub const NAMES: [&str; 6] = ["branches", "columns", "commits", "conflicts", "tables", "tags"];
 
 /// The system table of that name.
 pub fn table(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>, name: &str) -> Result<Arc<dyn TableProvider>, QueryError> {
     let batch = match name {
         "commits" => commits(revisions)?,
         "branches" => branches(revisions)?,
+        "conflicts" => conflicts(revisions)?,
         "tags" => tags(revisions)?,
         "tables" => tables(revisions, snapshots)?,
         "columns" => columns(revisions, snapshots)?,
@@ -35,7 +37,8 @@ pub fn table(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>, name: &st
     Ok(Arc::new(table))
 }
 
-fn batch(columns: Vec<(&str, ArrayRef, bool)>) -> Result<RecordBatch, QueryError> {
+/// A batch of these columns: each a name, its values, and whether there may be nulls.
+pub fn batch(columns: Vec<(&str, ArrayRef, bool)>) -> Result<RecordBatch, QueryError> {
     let fields: Vec<Field> = columns.iter().map(|(name, values, nullable)| Field::new(*name, values.data_type().clone(), *nullable)).collect();
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, values, _)| values).collect())?)
 }
@@ -86,6 +89,22 @@ fn tags(revisions: &dyn Revisions) -> Result<RecordBatch, QueryError> {
     let commits: StringArray = rows.iter().map(|r| r.commit.as_deref()).collect();
     let messages: StringArray = rows.iter().map(|r| r.message.as_deref()).collect();
     batch(vec![("name", text(rows.iter().map(|r| &r.name)), false), ("commit", Arc::new(commits), true), ("message", Arc::new(messages), true)])
+}
+
+fn conflicts(revisions: &dyn Revisions) -> Result<RecordBatch, QueryError> {
+    let rows = revisions.conflicts()?;
+    let maybe = |value: fn(&ConflictRow) -> Option<&str>| -> ArrayRef { Arc::new(StringArray::from_iter(rows.iter().map(value))) };
+    batch(vec![
+        ("table", text(rows.iter().map(|r| &r.table)), false),
+        ("kind", text(rows.iter().map(|r| &r.kind)), false),
+        ("row", maybe(|r| r.row.as_deref()), true),
+        ("key", maybe(|r| r.key.as_deref()), true),
+        ("column", maybe(|r| r.column.as_deref()), true),
+        ("base", maybe(|r| r.cells[0].as_deref()), true),
+        ("ours", maybe(|r| r.cells[1].as_deref()), true),
+        ("theirs", maybe(|r| r.cells[2].as_deref()), true),
+        ("why", maybe(|r| r.why.as_deref()), true),
+    ])
 }
 
 fn loaded(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<Vec<(String, Table)>, QueryError> {

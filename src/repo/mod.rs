@@ -6,7 +6,7 @@ mod changes;
 mod checks;
 mod commit;
 mod config;
-mod diff;
+pub mod diff;
 mod environment;
 mod error;
 mod export;

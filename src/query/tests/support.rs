@@ -11,7 +11,7 @@ use arrow::datatypes::Float32Type;
 use proptest::prelude::*;
 
 use crate::base::name::nearest;
-use crate::base::{TableId, TableObjectId};
+use crate::base::{CommitId, TableId, TableObjectId};
 use crate::chunk::{ChunkLimits, Limits, Objects};
 use crate::format::Type;
 use crate::query::*;
@@ -225,6 +225,14 @@ impl Revisions for Memory {
     fn refs(&self) -> Result<Vec<RefRow>, QueryError> {
         let row = |kind, name: &str, current| RefRow { kind, name: name.into(), commit: Some("c2".into()), current, message: None };
         Ok(vec![row(RefKind::Branch, "main", true), row(RefKind::Branch, "try", false), row(RefKind::Tag, "v1.0", false)])
+    }
+
+    fn blame(&self, _: &str, _: Option<&str>, columns: &[usize], slots: &[u64]) -> Result<Vec<Vec<Option<CommitId>>>, QueryError> {
+        Ok(vec![vec![None; slots.len()]; columns.len()])
+    }
+
+    fn conflicts(&self) -> Result<Vec<ConflictRow>, QueryError> {
+        Ok(Vec::new())
     }
 }
 

@@ -341,3 +341,50 @@ fn who_set_a_cell_what_became_of_a_row_and_where_it_went_wrong() {
     step(&["blame", "pest", "label"]);
     insta::assert_snapshot!(told);
 }
+
+#[test]
+fn history_is_data_in_sql() {
+    let s = Sandbox::repo();
+    two_branches(&s, "1,tiger,\n2,puppy,big\n", "1,cat,sleepy\n2,wolf,big\n3,bird,\n4,fish,new\n");
+    s.ok(["column", "add", "pets", "score", "float64"]);
+    s.ok(["commit", "-m", "score"]);
+    let mut told = String::new();
+    let mut step = |sql: &str| {
+        let ran = s.run(["query", sql, "--format", "csv"]);
+        told.push_str(&format!("$ {sql}\n{}", ran.redacted()));
+    };
+    step("SELECT change, columns, before.label AS before, after.label AS after FROM diff('main~2', 'main', 'pets')");
+    step("SELECT change, count(*) AS n FROM diff('main', 'relabel', 'pets') GROUP BY change ORDER BY change");
+    step("SELECT after.id, p.score FROM diff('main~2', '', 'pets') d JOIN pets p ON p.id = d.after.id WHERE d.change = 'changed' ORDER BY 1");
+    step("SELECT * FROM diff('main~2', 'main')");
+    step("SELECT key, value, message FROM blame('pets', 'label')");
+    step("SELECT \"column\", message FROM blame('pets') WHERE key = '2'");
+    step("SELECT key, message FROM blame('pets', 'label', 'main~2')");
+    step("SELECT message FROM commits ORDER BY committed, message");
+    step("SELECT name, current FROM branches ORDER BY name");
+    step("SELECT * FROM conflicts");
+    step("SELECT * FROM diff('main', 'relable', 'pets')");
+    step("SELECT * FROM diff('main', 'relabel', 'pest')");
+    step("SELECT * FROM diff('main')");
+    step("SELECT * FROM diff('main', 'relabel', name) FROM branches");
+    step("SELECT * FROM diff('main', 1, 'pets')");
+    step("SELECT * FROM blame('pets', 'colour')");
+    step("SELECT * FROM blame()");
+    step("SELECT * FROM blame('pest')");
+    step("SELECT * FROM conflict");
+    assert_eq!(s.run(["merge", "relabel"]).code, 1);
+    let mut step = |sql: &str| {
+        let ran = s.run(["query", sql, "--format", "csv"]);
+        told.push_str(&format!("$ {sql}\n{}", ran.redacted()));
+    };
+    step("SELECT \"table\", kind, key, \"column\", base, ours, theirs FROM conflicts");
+    insta::assert_snapshot!(told);
+    // A table of such a name is a table.
+    s.ok(["merge", "--abort"]);
+    s.file("commits.csv", "x\n1\n");
+    s.ok(["import", "commits", "commits.csv"]);
+    s.ok(["import", "diff", "commits.csv"]);
+    assert_eq!(s.ok(["query", "SELECT * FROM commits, diff", "--format", "csv"]), "x,x\n1,1\n");
+    assert!(s.ok(["query", "SELECT count(*) FROM dsv.commits", "--format", "csv"]).contains('4'));
+    assert!(s.ok(["query", "SELECT count(*) FROM diff('main', '')", "--format", "csv"]).contains('2'));
+}
