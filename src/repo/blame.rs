@@ -54,7 +54,7 @@ pub enum RowName {
 }
 
 /// The slot of a live row in a table.
-fn slot_of(repo: &Repo, table: &Table, id: RowId) -> Result<Option<u64>, RepoError> {
+pub(super) fn slot_of(repo: &Repo, table: &Table, id: RowId) -> Result<Option<u64>, RepoError> {
     let objects = &**repo.objects();
     let spine = table.spine.get(objects)?;
     for item in spine.items(objects, 0, spine.rows())? {

@@ -217,7 +217,9 @@ impl Repo {
             }
             let base = self.base_of(&bases, 0)?;
             let options = MergeOptions { newer: self.newer(ours, *theirs)?, strategy: request.strategy, unsettled: HashSet::new() };
-            let mut merged = self.merge_snapshots(&base, &snapshot, &self.snapshot_of(*theirs)?, &options)?;
+            let other = self.snapshot_of(*theirs)?;
+            let mut merged = self.merge_snapshots(&base, &snapshot, &other, &options)?;
+            self.check_merged(&mut merged, &base.snapshot, &snapshot, &other)?;
             let in_conflict = merged.is_in_conflict();
             report.tables.append(&mut merged.tables);
             report.names.append(&mut merged.names);

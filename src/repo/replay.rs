@@ -178,7 +178,9 @@ impl Repo {
         self.check_settled(&working, &merging)?;
         let tip = self.require_tip(&working.head, working.tip)?;
         let mut made = None;
-        if working.snapshot != self.snapshot_of(tip)? {
+        let before = self.snapshot_of(tip)?;
+        self.hold_checks(&[&before], &working.snapshot)?;
+        if working.snapshot != before {
             let now = self.environment.now_millis();
             let author = match &merging.author {
                 Some(author) => author.clone(),
@@ -236,7 +238,8 @@ impl Repo {
             let (base, theirs) = if verb == Replay::Revert { (after, before) } else { (before, after) };
             let merge = MergeOptions { newer: Side::Theirs, strategy: options.strategy, unsettled: HashSet::new() };
             let base = Base::of(base);
-            let merged = self.merge_snapshots(&base, &snapshot, &theirs, &merge)?;
+            let mut merged = self.merge_snapshots(&base, &snapshot, &theirs, &merge)?;
+            self.check_merged(&mut merged, &base.snapshot, &snapshot, &theirs)?;
             let message = match (&options.message, verb) {
                 (Some(message), _) if only => message.clone(),
                 (_, Replay::Revert) => format!("Revert \"{}\"\n\nThis takes back commit {id}.", commit.subject()),

@@ -1,5 +1,6 @@
 //! Checks: kept with the data, tested at each commit and on what a merge makes.
 
+mod hold;
 mod keep;
 mod merge;
 mod test;

@@ -92,3 +92,39 @@ fn checks_of_two_branches_merge() {
     s.ok(["undo"]);
     assert_eq!(s.ok(["check", "list", "--json"]).lines().count(), 1);
 }
+
+#[test]
+fn what_two_fine_branches_make_together_is_held_to_the_checks() {
+    let s = Sandbox::repo();
+    s.file("pets.csv", "id,label,weight\n1,cat,4\n2,dog,20\n");
+    s.ok(["import", "pets", "pets.csv", "--key", "id"]);
+    s.ok(["check", "add", "once", "--table", "pets", "--unique", "label"]);
+    s.ok(["check", "add", "light", "--table", "pets", "weight < 100"]);
+    s.ok(["check", "add", "few", "--query", "SELECT count(*) AS n FROM pets HAVING count(*) > 4"]);
+    s.ok(["commit", "-m", "pets"]);
+    s.ok(["switch", "-c", "more"]);
+    s.file("side.csv", "id,label,weight\n3,bird,1\n4,fish,2\n");
+    s.ok(["import", "pets", "side.csv", "--append"]);
+    s.ok(["commit", "-m", "more"]);
+    s.ok(["switch", "-c", "other", "main"]);
+    s.file("side.csv", "id,label,weight\n5,bird,3\n");
+    s.ok(["import", "pets", "side.csv", "--append"]);
+    s.ok(["commit", "-m", "other"]);
+    let mut told = String::new();
+    let mut step = |args: &[&str]| {
+        let ran = s.run(args);
+        told.push_str(&format!("$ dsv {}\n{}", args.join(" "), ran.redacted()));
+    };
+    step(&["merge", "more", "--dry-run"]);
+    step(&["cherry-pick", "more"]);
+    step(&["cherry-pick", "--abort"]);
+    step(&["merge", "more"]);
+    step(&["conflicts"]);
+    step(&["resolve", "--keep"]);
+    step(&["merge", "--continue"]);
+    s.file("side.csv", "id,label\n5,parrot\n");
+    step(&["import", "pets", "side.csv", "--key", "id"]);
+    step(&["check", "drop", "few"]);
+    step(&["merge", "--continue"]);
+    insta::assert_snapshot!(told);
+}

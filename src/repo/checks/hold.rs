@@ -1,0 +1,75 @@
+//! What a merge made is held to the checks: a row that breaks one is a conflict.
+
+use std::sync::Arc;
+
+use arrow::util::display::array_value_to_string;
+
+use super::Violation;
+use crate::format::snapshot::Snapshot;
+use crate::repo::blame::slot_of;
+use crate::repo::merge::{MergedSnapshot, MergedTable, NameConflict};
+use crate::repo::{Repo, RepoError};
+use crate::table::merge::{Conflict, ConflictKind, MergeCounts};
+use crate::table::{Table, TableError};
+
+impl Repo {
+    /// Tests the checks of a merged snapshot on the rows that neither side has as they are, and adds what breaks one to its conflicts. Where SQL is needed and
+    /// there is none, this errors: a check is never passed over.
+    pub(in crate::repo) fn check_merged(&self, merged: &mut MergedSnapshot, base: &Snapshot, ours: &Snapshot, theirs: &Snapshot) -> Result<(), RepoError> {
+        if merged.snapshot.checks.is_empty() {
+            return Ok(());
+        }
+        for violation in self.check_snapshot(&[ours, theirs], &merged.snapshot)? {
+            let why = said(&violation)?;
+            let (Some((id, name)), Some(slot)) = (&violation.table, violation.slot) else {
+                merged.names.push(NameConflict { name: violation.check, why });
+                continue;
+            };
+            let place = match merged.tables.iter().position(|table| table.ours.id == *id) {
+                Some(place) => place,
+                None => {
+                    // It was taken whole from a side, which is why nothing was told of it.
+                    let state = |snapshot: &Snapshot| -> Result<Arc<Table>, RepoError> {
+                        let found = self.by_id(snapshot)?.remove(id).map(|(.., table)| table);
+                        found.map_or_else(|| Ok(Arc::new(Table::create(self.objects(), *id, Default::default())?)), Ok)
+                    };
+                    let table = MergedTable {
+                        name: name.clone(),
+                        base: state(base)?,
+                        ours: state(ours)?,
+                        theirs: state(theirs)?,
+                        merged: state(&merged.snapshot)?,
+                        counts: MergeCounts::default(),
+                        conflicts: Vec::new(),
+                    };
+                    merged.tables.push(table);
+                    merged.tables.len() - 1
+                }
+            };
+            let table = &mut merged.tables[place];
+            let at = |state: &Table| violation.row.map_or(Ok(None), |row| slot_of(self, state, row));
+            let (base, ours, theirs) = (at(&table.base)?, at(&table.ours)?, at(&table.theirs)?);
+            table.conflicts.push(Conflict { kind: ConflictKind::Check(why), column: None, base, ours, theirs, merged: Some(slot) });
+        }
+        Ok(())
+    }
+}
+
+/// The check, the row and what is wrong, in a line.
+fn said(violation: &Violation) -> Result<String, RepoError> {
+    let mut parts = Vec::new();
+    for batch in [&violation.key, &violation.cells].into_iter().flatten() {
+        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+            let cell = format!("{}={}", field.name(), array_value_to_string(column, 0).map_err(TableError::from)?);
+            if !parts.contains(&cell) {
+                parts.push(cell);
+            }
+        }
+    }
+    let row = match (parts.is_empty(), violation.row) {
+        (false, _) => format!(" ({})", parts.join(", ")),
+        (true, Some(row)) => format!(" (row {row})"),
+        (true, None) => String::new(),
+    };
+    Ok(format!("check '{}': {}{row}", violation.check, violation.detail))
+}
