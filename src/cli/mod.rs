@@ -9,6 +9,7 @@ pub mod dispute;
 pub mod error;
 pub mod help;
 pub mod look;
+pub mod page;
 pub mod refs;
 pub mod replayed;
 pub mod sql;

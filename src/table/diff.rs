@@ -170,7 +170,8 @@ pub fn is_live(objects: &Objects, live: &Rope<Live>, slot: u64) -> Result<bool, 
     Ok(live.items(objects, slot, slot + 1)?.next().transpose()?.is_some_and(|(_, run)| run.live))
 }
 
-fn schema_changes(old: &Table, new: &Table) -> Vec<SchemaChange> {
+/// Changes of the columns between two states, in the newer's order, dropped ones last.
+pub fn schema_changes(old: &Table, new: &Table) -> Vec<SchemaChange> {
     let mut changes = Vec::new();
     for column in &new.schema.columns {
         match old.schema.columns.iter().find(|c| c.id == column.id) {

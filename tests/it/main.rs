@@ -12,6 +12,7 @@ mod golden;
 mod merges;
 mod real;
 mod replay;
+mod story;
 mod support;
 mod tally;
 mod walls;

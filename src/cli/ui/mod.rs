@@ -9,6 +9,7 @@ pub mod paint;
 pub mod progress;
 pub mod rows;
 pub mod table;
+pub mod words;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;

@@ -1,7 +1,9 @@
 //! `dsv diff`.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -11,21 +13,26 @@ use crate::base::TableObjectId;
 use crate::cli::context::Context;
 use crate::cli::describe;
 use crate::cli::error::CliError;
+use crate::cli::page;
 use crate::cli::ui::cell::{Cell, Printer};
 use crate::cli::ui::format;
+use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Heading, draw};
 use crate::cli::value;
-use crate::repo::{Change, Repo, changed_checks, changed_tables, changed_views};
+use crate::history::short;
+use crate::repo::{Change, NameChange, Repo, RepoError, changed_checks, changed_tables, changed_views};
 use crate::table::Table;
-use crate::table::diff::{SchemaChange, TableDiff, diff};
+use crate::table::diff::{SchemaChange, TableDiff, diff, schema_changes};
 
 /// Rows read at a time.
 const ROWS: usize = 256;
+/// Rows of a table that a page shows unless more are asked for.
+const PAGE_ROWS: usize = 200;
 
 /// Show what changed, down to the cell
 ///
 /// Without a revision: what is not committed yet. With one: what differs between it and the working state. With two, or A..B: between them; A...B: what B
-/// changed since it left A. After --, a table and columns of it.
+/// changed since it left A. After --, a table and columns of it. --html writes one page that needs nothing else, with pictures before and after.
 ///
 /// With --json, a line for each change: {"table", "change": "added|removed|changed|schema", "key" or "row", "column", "before", "after"}; an added or
 /// removed row is one line, its cells an object; bytes are {"type", "bytes_total", "blake3"}.
@@ -36,6 +43,7 @@ const ROWS: usize = 256;
 ///   dsv diff main~3
 ///   dsv diff v1.0 main -- frames label
 ///   dsv diff main...relabel --stat
+///   dsv diff v1.0 main --html changes.html
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Diff {
@@ -45,6 +53,9 @@ pub struct Diff {
     /// Only a line a table
     #[arg(long)]
     stat: bool,
+    /// Write a page for a browser, with small pictures before and after
+    #[arg(long, value_name = "FILE", conflicts_with = "stat")]
+    html: Option<PathBuf>,
     /// Exit with 1 if anything differs
     #[arg(long)]
     exit_code: bool,
@@ -81,6 +92,18 @@ impl Diff {
         let described = describe::tables(&repo, &changes)?;
         let views = describe::others(&views, &checks);
         let mut differs = !views.is_empty();
+        if let Some(path) = &self.html {
+            differs |= !changes.is_empty();
+            let others: Vec<String> = views.iter().map(|view| view.line(context.ui.plain().paint).trim().to_owned()).collect();
+            let sections = changes.iter().zip(&described).map(|(change, summary)| section(&repo, change, summary, columns)).collect::<Result<Vec<_>, _>>()?;
+            let (before, after) = (version(&repo, from.as_deref().or(Some("HEAD")))?, version(&repo, to.as_deref())?);
+            let failed = |e: std::io::Error| CliError::fault(format!("{}: {e}", path.display()));
+            let mut file = BufWriter::new(File::create(context.path(path)).map_err(failed)?);
+            page::write(&mut file, &before, &after, &others, sections, self.limit.unwrap_or(PAGE_ROWS) as u64)?;
+            file.flush().map_err(failed)?;
+            context.ui.note(format!("Wrote {}", path.display()));
+            return if differs && self.exit_code { Err(CliError::no("")) } else { Ok(()) };
+        }
         for (change, summary) in changes.iter().zip(&described) {
             let pair = match &change.change {
                 Change::Added(new) => (None, Some(*new)),
@@ -110,6 +133,53 @@ impl Diff {
         }
         if differs && self.exit_code { Err(CliError::no("")) } else { Ok(()) }
     }
+}
+
+/// A table as a section of a page.
+fn section(repo: &Repo, change: &NameChange<TableObjectId>, summary: &describe::TableChange, columns: &[String]) -> Result<page::Section, CliError> {
+    let (old, new) = match &change.change {
+        Change::Added(new) => (None, Some(*new)),
+        Change::Removed(old) => (Some(*old), None),
+        Change::Changed(old, new) => (Some(*old), Some(*new)),
+        Change::Renamed(_, same) => (Some(*same), Some(*same)),
+    };
+    let mut rows = repo.row_diff(old, new)?;
+    let newest = rows.new_state().or(rows.old());
+    let key: Vec<String> = newest.map(|t| t.schema.key_indices().into_iter().map(|i| t.schema.columns[i].name.clone()).collect()).unwrap_or_default();
+    if !columns.is_empty() {
+        let shown: Vec<String> = key.iter().chain(columns).cloned().collect();
+        rows = rows.compare(columns)?.show(&shown)?;
+    }
+    let mut total = 0;
+    for row in rows.rows()? {
+        row.map_err(RepoError::from)?;
+        total += 1;
+    }
+    let schema = rows.old().zip(rows.new_state()).map(|(old, new)| schema_changes(old, new)).unwrap_or_default();
+    let schema = schema.iter().map(|change| match change {
+        SchemaChange::Added { name, ty } => format!("new column {name}: {ty}"),
+        SchemaChange::Dropped { name, ty } => format!("column {name} dropped ({ty})"),
+        SchemaChange::Renamed { from, to } => format!("column {from} is called {to}"),
+        SchemaChange::Retyped { name, from, to } => format!("column {name} is {to}, was {from}"),
+    });
+    let schema = schema.collect();
+    let line = summary.line(Paint { on: false });
+    Ok(page::Section { name: change.name.clone(), summary: line.trim().to_owned(), schema, key, rows, total })
+}
+
+/// A version as the head of a page tells it; `None` is the working state.
+fn version(repo: &Repo, revision: Option<&str>) -> Result<page::Version, CliError> {
+    let Some(revision) = revision else { return Ok(page::Version { name: "working state".to_owned(), about: "not committed yet".to_owned() }) };
+    let id = match repo.resolve(revision) {
+        Ok(id) => id,
+        // A branch without a commit starts from nothing.
+        Err(_) if revision == "HEAD" => return Ok(page::Version { name: "nothing".to_owned(), about: "no commit yet".to_owned() }),
+        Err(error) => return Err(error.into()),
+    };
+    let commit = repo.commit_of(id)?;
+    let date = format::git_date(commit.author.millis, commit.author.offset_minutes);
+    let name = if revision == id.to_string() { short(&id) } else { revision.to_owned() };
+    Ok(page::Version { name, about: format!("{} by {}, {date}: {}", short(&id), commit.author.name, commit.subject()) })
 }
 
 /// What to compare: `None` first for HEAD, second for the working state.

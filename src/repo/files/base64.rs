@@ -15,6 +15,13 @@ pub(super) fn encode(bytes: &[u8], out: &mut String) {
     }
 }
 
+/// The base64 of `bytes`.
+pub fn text(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    encode(bytes, &mut out);
+    out
+}
+
 /// The bytes that `text` stands for; `None` if it is not canonical base64.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let bytes = text.as_bytes();

@@ -38,6 +38,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+pub use base64::text as base64_text;
 pub use error::{FileError, Place};
 pub use media::{Check, Media, MediaKind};
 pub use source::{Compression, inputs, spool_stdin};
