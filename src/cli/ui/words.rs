@@ -153,8 +153,8 @@ mod tests {
         fn either_text_can_be_read_from_the_words(before in "[ab ,日\n]{0,30}", after in "[ab ,日\n]{0,30}") {
             let words = words(&before, &after);
             let without = |gone: fn(&Word<'_>) -> bool| words.iter().filter(|w| !gone(w)).map(Word::text).collect::<String>();
-            prop_assert_eq!(without(|w| matches!(w, Word::Added(_))), before);
-            prop_assert_eq!(without(|w| matches!(w, Word::Removed(_))), after);
+            prop_assert_eq!(&without(|w| matches!(w, Word::Added(_))), &before);
+            prop_assert_eq!(&without(|w| matches!(w, Word::Removed(_))), &after);
         }
     }
 }
