@@ -30,7 +30,7 @@ pub use crate::format::node::ChunkRef;
 pub use boundary::ChunkLimits;
 pub use catalogue::{publish, read_chain};
 pub use large::write_large;
-pub use objects::{Objects, Written, nonce};
+pub use objects::{Objects, Reads, Written, nonce};
 pub use read::{BlockInfo, ChunkInfo};
 pub use writer::ChunkWriter;
 

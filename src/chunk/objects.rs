@@ -125,6 +125,17 @@ pub struct Objects {
     pending: Mutex<Pending>,
     compressors: Mutex<Vec<Compressor>>,
     waiting: AtomicU64,
+    pub(super) blocks_read: AtomicU64,
+    nodes_read: AtomicU64,
+}
+
+/// What was read and not found in memory, since the objects were opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Blocks of chunks.
+    pub blocks: u64,
+    /// Nodes of trees.
+    pub nodes: u64,
 }
 
 impl std::fmt::Debug for Objects {
@@ -145,9 +156,16 @@ impl Objects {
             pending: Mutex::default(),
             compressors: Mutex::default(),
             waiting: AtomicU64::new(0),
+            blocks_read: AtomicU64::new(0),
+            nodes_read: AtomicU64::new(0),
             store,
             limits,
         }
+    }
+
+    /// What was read so far, caches aside.
+    pub fn reads(&self) -> Reads {
+        Reads { blocks: self.blocks_read.load(Ordering::Relaxed), nodes: self.nodes_read.load(Ordering::Relaxed) }
     }
 
     /// The store beneath.
@@ -277,6 +295,9 @@ impl Objects {
         let entry = place.entry();
         if entry.kind != kind {
             return Err(place.damaged(format!("a {:?} where a {kind:?} is expected", entry.kind)));
+        }
+        if kind == Kind::Node {
+            self.nodes_read.fetch_add(1, Ordering::Relaxed);
         }
         let content = match place {
             Place::Open(pack, entry) => pack.content(self, entry.id)?,

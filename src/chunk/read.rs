@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{Array, ArrayRef, new_empty_array};
 use arrow::buffer::Buffer;
@@ -220,6 +221,7 @@ impl Objects {
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(new_empty_array(&info.data_type)) };
         let start = first.placed.offset;
         let stored = info.place.read(self.store.as_ref(), start, last.placed.offset + last.placed.stored.size)?;
+        self.blocks_read.fetch_add(blocks.len() as u64, Ordering::Relaxed);
         let damaged = |why: &dyn std::fmt::Display| info.place.damaged(format!("blocks {numbers:?}: {why}"));
         if blocks.len() == 1 && first.codec() != Codec::Raw {
             let canonical = decompress(first.codec(), &stored, &first.block, &info.data_type).map_err(|e| damaged(&e))?;

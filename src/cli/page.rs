@@ -32,7 +32,7 @@ h1{font-size:1.4rem;margin:0 0 .5rem}h2{font-size:1.15rem;margin:2.2rem 0 .3rem}
 .sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(16rem,1fr));gap:.8rem}.side{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.6rem .8rem}
 .dim,.null{color:var(--dim)}.null{font-style:italic}.scroll{overflow-x:auto;border:1px solid var(--line);border-radius:8px}
 table{border-collapse:collapse;width:100%}th,td{padding:.45rem .7rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}tr:last-child td{border-bottom:0}th{font-size:.8rem;color:var(--dim);white-space:nowrap}
-td{overflow-wrap:anywhere;min-width:4rem}td.key{white-space:nowrap;font-weight:600}ins{background:var(--add);color:var(--add-ink);text-decoration:none;border-radius:3px;padding:0 .12em}
+td{overflow-wrap:anywhere;min-width:4rem}td.key,td.name{white-space:nowrap}td.key{font-weight:600}ins{background:var(--add);color:var(--add-ink);text-decoration:none;border-radius:3px;padding:0 .12em}
 del{background:var(--del);color:var(--del-ink);border-radius:3px;padding:0 .12em}figure{margin:0}figcaption{font-size:.75rem;color:var(--dim)}img{max-width:224px;height:auto;display:block;border-radius:4px}ul{margin:.3rem 0;padding-left:1.2rem}
 ";
 
@@ -146,7 +146,8 @@ fn rows(batch: &RecordBatch, key: &[String], changed: &mut String, came: &mut Ve
                         Some(old) => pair(old, new, row)?,
                         None => ("<span class=\"dim\">(renamed)</span>".to_owned(), html(new, row)?),
                     };
-                    let _ = write!(changed, "<tr><td class=\"key\">{}</td><td>{}</td><td>{was}</td><td>{is}</td></tr>", escape(label), escape(name));
+                    let _ =
+                        write!(changed, "<tr><td class=\"key\">{}</td><td class=\"name\">{}</td><td>{was}</td><td>{is}</td></tr>", escape(label), escape(name));
                 }
             }
         }

@@ -156,6 +156,20 @@ fn a_page_shows_data_as_text_alone() {
     assert_eq!(s.run(["diff", "--html", "no/such/folder.html"]).code, 3);
 }
 
+#[test]
+fn long_texts_bytes_and_vectors_are_told_apart() {
+    let s = Sandbox::repo();
+    let line = |word: &str, v: &str| format!("{{\"id\": 1, \"note\": \"the quick brown fox {word} over the lazy dog again and again\", \"v\": {v}}}\n");
+    s.file("a.jsonl", line("jumps", "[1, 0, 0]"));
+    s.ok(["import", "t", "a.jsonl", "--key", "id", "--types", "v=embedding(3)"]);
+    s.ok(["commit", "-m", "a"]);
+    s.file("a.jsonl", line("leaps", "[0, 1, 0]"));
+    s.ok(["import", "t", "a.jsonl", "--key", "id", "--types", "v=embedding(3)"]);
+    let shown = s.ok(["diff"]);
+    assert!(shown.contains("fox [-jumps-]{+leaps+} over"), "{shown}");
+    assert!(shown.contains("moved by 1.41") && shown.contains("1 (cosine distance)"), "{shown}");
+}
+
 /// A command line as a shell would cut it: quotes keep words together.
 fn words(line: &str) -> Vec<String> {
     let (mut out, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);

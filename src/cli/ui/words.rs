@@ -104,6 +104,9 @@ const CONTEXT: usize = 40;
 
 /// A stretch that both texts have, cut in its middle where it is long; `first` and `last` say that nothing stands before and behind it.
 pub fn shorten(text: &str, first: bool, last: bool) -> String {
+    if first && last {
+        return text.to_owned();
+    }
     let n = text.chars().count();
     let (head, tail) = (if first { 0 } else { CONTEXT }, if last { 0 } else { CONTEXT });
     if n <= head + tail + 3 {

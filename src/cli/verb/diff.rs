@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use serde_json::{Map, Value, json};
 
 use crate::base::TableObjectId;
@@ -18,6 +18,7 @@ use crate::cli::ui::cell::{Cell, Printer};
 use crate::cli::ui::format;
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Heading, draw};
+use crate::cli::ui::words::marked;
 use crate::cli::value;
 use crate::history::short;
 use crate::repo::{Change, NameChange, Repo, RepoError, changed_checks, changed_tables, changed_views};
@@ -350,7 +351,11 @@ impl<'a> TablePair<'a> {
                 let cell = |ty: &crate::format::Type, batch: &RecordBatch| -> Result<Cell, CliError> {
                     Ok(Printer::new(&ty.field("", true), batch.column(0)).map_err(|e| CliError::fault(e.to_string()))?.cell(0))
                 };
-                rows.push(vec![Cell::plain(name), Cell::plain(&is.name), cell(&was.ty, &before)?, cell(&is.ty, &after)?]);
+                let (mut old_cell, mut new_cell) = (cell(&was.ty, &before)?, cell(&is.ty, &after)?);
+                if let Some(told) = told_apart(&was.ty, before.column(0), after.column(0)) {
+                    (old_cell, new_cell) = told;
+                }
+                rows.push(vec![Cell::plain(name), Cell::plain(&is.name), old_cell, new_cell]);
             }
         }
         if !rows.is_empty() {
@@ -360,6 +365,43 @@ impl<'a> TablePair<'a> {
         }
         Ok(())
     }
+}
+
+/// Texts of more characters are shown by their words that differ.
+const LONG: usize = 40;
+
+/// Two cells by what tells them apart: long texts by their words, bytes by a hash, vectors by how far they moved. `None` where their values say it.
+fn told_apart(ty: &crate::format::Type, before: &ArrayRef, after: &ArrayRef) -> Option<(Cell, Cell)> {
+    if before.is_null(0) || after.is_null(0) {
+        return None;
+    }
+    if let (Some(a), Some(b)) = (before.as_string_opt::<i32>(), after.as_string_opt::<i32>()) {
+        let (a, b) = (a.value(0), b.value(0));
+        let is_long = a.chars().nth(LONG).is_some() || b.chars().nth(LONG).is_some();
+        return is_long.then(|| (Cell::note("words:"), Cell::plain(marked(a, b, Paint { on: false }))));
+    }
+    if let (Some(a), Some(b)) = (before.as_binary_opt::<i32>(), after.as_binary_opt::<i32>()) {
+        let hashed = |array: &ArrayRef, bytes: &[u8]| {
+            let field = ty.field("", true);
+            let shown = Printer::new(&field, array).map(|printer| printer.cell(0)).unwrap_or_else(|_| Cell::null());
+            Cell::note(format!("{} {:.8}", shown.text, blake3::hash(bytes).to_hex()))
+        };
+        return Some((hashed(before, a.value(0)), hashed(after, b.value(0))));
+    }
+    let vector = |array: &ArrayRef| -> Option<Vec<f64>> {
+        let cell = array.as_fixed_size_list_opt()?.value(0);
+        let numbers = arrow::compute::cast(&cell, &arrow::datatypes::DataType::Float64).ok()?;
+        Some(numbers.as_primitive_opt::<arrow::datatypes::Float64Type>()?.iter().map(|x| x.unwrap_or(f64::NAN)).collect())
+    };
+    let (a, b) = (vector(before)?, vector(after)?);
+    if a.len() != b.len() {
+        return None;
+    }
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    let l2 = a.iter().zip(&b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>().sqrt();
+    let cosine = 1.0 - dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt();
+    let told = format!("moved by {} (L2), {} (cosine distance)", format::brief(l2), format::brief(cosine));
+    Some((Cell::note(format!("{} numbers", a.len())), Cell::note(told)))
 }
 
 fn plain(value: &Value) -> String {

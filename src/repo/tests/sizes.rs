@@ -13,7 +13,7 @@ use crate::table::write::RowWriter;
 const KB: i64 = 1000;
 
 /// A number that looks random and follows from `row` and `column`.
-fn draw(row: u64, column: u64) -> u64 {
+pub fn draw(row: u64, column: u64) -> u64 {
     crate::format::mix::mix(row.wrapping_mul(31) ^ column << 56)
 }
 
@@ -56,7 +56,7 @@ fn with_table(dir: &Path, rows: u64) -> Repo {
 }
 
 /// The lengths of all files in a folder and those below it.
-fn bytes(dir: &Path) -> i64 {
+pub fn bytes(dir: &Path) -> i64 {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
     entries.map(|entry| if entry.file_type().unwrap().is_dir() { bytes(&entry.path()) } else { entry.metadata().unwrap().len() as i64 }).sum()
 }
