@@ -181,3 +181,60 @@ fn real_merges_by_key_and_cell() {
     assert_eq!(refused, ["04-location_names", "22-location_area_prose"]);
     assert_eq!(as_people_did, 18);
 }
+
+/// What doltlite, an engine of its own, makes of a merge: its rows, and the keys of rows in conflict; or why it refused.
+fn by_dolt(python: &Path, folder: &Path, key: &[String]) -> Result<(Vec<Record>, BTreeSet<Key>), String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/merge_with_dolt.py");
+    let out = std::process::Command::new(python).arg("-B").arg(script).arg(folder).arg(key.join(",")).env("PYTHONIOENCODING", "utf-8").output().unwrap();
+    if !out.status.success() {
+        return Err(String::from_utf8_lossy(&out.stderr).lines().last().unwrap_or_default().to_owned());
+    }
+    let told: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let cell = |value: &serde_json::Value| {
+        let text = value.as_str().unwrap_or_default();
+        text.parse::<f64>().map_or_else(|_| text.to_owned(), |number| number.to_string())
+    };
+    let row = |row: &serde_json::Value| row.as_object().unwrap().iter().map(|(name, value)| (name.clone(), cell(value))).collect();
+    let mut rows: Vec<Record> = told["rows"].as_array().unwrap().iter().map(row).collect();
+    rows.sort();
+    Ok((rows, told["conflicts"].as_array().unwrap().iter().map(|key| key.as_array().unwrap().iter().map(cell).collect()).collect()))
+}
+
+#[test]
+fn an_engine_of_its_own_agrees() {
+    let Some(data) = real_data() else { return };
+    let Some(python) = crate::golden::python::python() else { return };
+    if !std::process::Command::new(&python).args(["-c", "import doltlite"]).output().is_ok_and(|out| out.status.success()) {
+        crate::support::skip("doltlite", "it is not installed (see scripts/requirements.txt)");
+        return;
+    }
+    let files = archive(&data.join("merges/pokeapi-csv-merges.tar.zst"));
+    let manifest: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    let mut compared = 0;
+    for case in manifest.as_array().unwrap() {
+        let dir = case["dir"].as_str().unwrap();
+        let key: Vec<String> = case["key"].as_array().unwrap().iter().map(|k| k.as_str().unwrap().to_owned()).collect();
+        let file = |name: &str| files[&format!("{dir}/{name}.csv")].as_slice();
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["base", "ours", "theirs"] {
+            std::fs::write(folder.path().join(format!("{name}.csv")), file(name)).unwrap();
+        }
+        let dolt = by_dolt(&python, folder.path(), &key);
+        match merged(folder.path(), [file("base"), file("ours"), file("theirs")], &key, None) {
+            // Ragged files: both refuse them.
+            Err(_) => assert!(dolt.is_err(), "{dir}"),
+            Ok((repo, report)) => {
+                let (rows, conflicts) = dolt.unwrap_or_else(|why| panic!("{dir}: {why}"));
+                let tables = report.tables.iter().flat_map(|table| table.conflicts.iter().map(move |conflict| (table, conflict)));
+                let found: BTreeSet<Key> =
+                    tables.map(|(table, conflict)| repo.conflict_key(table, conflict).unwrap().iter().map(|(_, cell)| text(cell)).collect()).collect();
+                assert_eq!(found, conflicts, "{dir}");
+                if conflicts.is_empty() {
+                    assert_eq!(exported(&repo, folder.path()), rows, "{dir}");
+                }
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 20);
+}

@@ -10,7 +10,7 @@
 
 mod build;
 mod cells;
-mod python;
+pub mod python;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
