@@ -69,17 +69,12 @@ pub fn main() -> ExitCode {
     let matches = match help::command().try_get_matches() {
         Ok(matches) => matches,
         Err(refusal) => {
-            // Help and version go to stdout and exit 0, the rest to stderr and exit 2.
-            let _ = refusal.print();
-            return ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(error::USAGE));
+            return refused(&refusal);
         }
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(refusal) => {
-            let _ = refusal.print();
-            return ExitCode::from(error::USAGE);
-        }
+        Err(refusal) => return refused(&refusal),
     };
     ui::progress::listen_to_signals();
     let global = cli.global;
@@ -91,5 +86,51 @@ pub fn main() -> ExitCode {
             error.print(context.ui.paint_err, context.ui.quiet);
             ExitCode::from(error.exit)
         }
+    }
+}
+
+/// Help and version go to stdout and exit 0; wrong use is told as all errors are, in a line with hints, and exits 2.
+fn refused(refusal: &clap::Error) -> ExitCode {
+    if !refusal.use_stderr() || refusal.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = refusal.print();
+        return ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(error::USAGE));
+    }
+    let told = in_a_line(&refusal.render().to_string());
+    told.print(Ui::new(ColorChoice::default(), false, false, true).paint_err, false);
+    ExitCode::from(told.exit)
+}
+
+/// What clap tells in paragraphs: the first becomes the error, tips and the usage become hints.
+fn in_a_line(text: &str) -> error::CliError {
+    let mut lines = text.lines();
+    let first: Vec<&str> = lines.by_ref().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let (head, list) = first.split_first().map_or(("wrong use", &first[..]), |(head, list)| (head.trim_start_matches("error: "), list));
+    let message = if list.is_empty() { head.to_owned() } else { format!("{} {}", head, list.join(", ")) };
+    let mut error = error::CliError::usage(message);
+    for line in lines.map(str::trim) {
+        if let Some(tip) = line.strip_prefix("tip: ") {
+            error = error.hint(tip);
+        } else if let Some(usage) = line.strip_prefix("Usage: ") {
+            error = error.hint(format!("usage: {usage}"));
+        }
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_use_is_one_line_with_hints() {
+        let told = |args: &[&str]| in_a_line(&help::command().try_get_matches_from(args).unwrap_err().render().to_string());
+        let missing = told(&["dsv", "rebase"]);
+        assert_eq!(missing.message, "the following required arguments were not provided: <UPSTREAM>");
+        assert_eq!(missing.hints, ["usage: dsv rebase <UPSTREAM>"]);
+        let slip = told(&["dsv", "comit"]);
+        assert_eq!(slip.message, "unrecognized subcommand 'comit'");
+        assert!(slip.hints[0].contains("'commit'"), "{:?}", slip.hints);
+        let value = told(&["dsv", "merge", "x", "--strategy", "mine"]);
+        assert!(value.message.contains("[possible values: ours, theirs]"), "{}", value.message);
     }
 }

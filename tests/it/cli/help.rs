@@ -29,7 +29,9 @@ fn wrong_use_exits_with_two() {
     ] {
         let ran = sandbox.run(args);
         assert_eq!(ran.code, 2, "{args:?}: {}{}", ran.stdout, ran.stderr);
-        assert!(ran.stderr.starts_with("error: ") && ran.stdout.is_empty(), "{args:?}: {}", ran.stderr);
+        let mut lines = ran.stderr.lines();
+        assert!(lines.next().is_some_and(|line| line.starts_with("error: ")) && ran.stdout.is_empty(), "{args:?}: {}", ran.stderr);
+        assert!(lines.all(|line| line.starts_with("hint: ")), "{args:?}: {}", ran.stderr);
     }
 }
 
