@@ -127,7 +127,7 @@ fn with_table(repo: &Repo, table: &Table) -> Snapshot {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(std::env::var("DSV_TEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(60)))]
+    #![proptest_config(ProptestConfig::with_cases(std::env::var("DSV_TEST_CASES").ok().and_then(|n| n.parse().ok()).map_or(60, |n: u32| n.min(600))))]
 
     #[test]
     fn whole_and_since_agree_with_plain_rows(first in prop::collection::vec(row(), 1..30), changes in prop::collection::vec(change(), 1..6)) {
