@@ -8,9 +8,56 @@ use super::context::Context;
 use super::dispute;
 use super::error::CliError;
 use super::ui::format;
-use super::verb::merge::{SHOWN_MAX, left};
+use super::verb::merge::{SHOWN_MAX, Winner, left};
 use crate::history::short;
-use crate::repo::{Replay, ReplayOutcome, ReplayReport, Repo};
+use crate::repo::{Replay, ReplayOptions, ReplayOutcome, ReplayReport, Repo};
+
+/// Which commits are laid upon this branch, and how.
+#[derive(Debug, clap::Args)]
+pub struct Commits {
+    /// Commits, or ranges of them such as main~3..main
+    #[arg(value_name = "REV", required_unless_present_any = ["go_on", "skip", "abort"], conflicts_with_all = ["go_on", "skip", "abort"])]
+    revisions: Vec<String>,
+    /// Another message (for one commit)
+    #[arg(short, long, value_name = "MSG")]
+    message: Option<String>,
+    /// Of a commit that is a merge: the parent, from 1, to which its changes are counted
+    #[arg(long, value_name = "PARENT")]
+    mainline: Option<usize>,
+    /// The side that wins conflicts: ours is the branch that is checked out
+    #[arg(long, value_name = "SIDE")]
+    strategy: Option<Winner>,
+    /// Commit what is in progress, and go on
+    #[arg(long = "continue", conflicts_with_all = ["skip", "abort"])]
+    go_on: bool,
+    /// Leave the commit in progress out, and go on
+    #[arg(long, conflicts_with = "abort")]
+    skip: bool,
+    /// Give up: the branch is as it was before
+    #[arg(long)]
+    abort: bool,
+}
+
+impl Commits {
+    /// Lays them, goes on, or gives up.
+    pub fn run(self, context: &Context, verb: Replay) -> Result<(), CliError> {
+        let repo = context.working_repo()?;
+        let report = if self.abort {
+            return abort(context, &repo, verb);
+        } else if self.go_on {
+            repo.continue_replay(verb, self.message)?
+        } else if self.skip {
+            repo.skip_replay(verb)?
+        } else {
+            let options = ReplayOptions { strategy: self.strategy.map(Winner::side), mainline: self.mainline, message: self.message };
+            match verb {
+                Replay::Revert => repo.revert(&self.revisions, &options)?,
+                _ => repo.cherry_pick(&self.revisions, &options)?,
+            }
+        };
+        show(context, &repo, verb, &report)
+    }
+}
 
 /// Shows it; conflicts are the answer no.
 pub fn show(context: &Context, repo: &Repo, verb: Replay, report: &ReplayReport) -> Result<(), CliError> {
