@@ -10,7 +10,7 @@ help:
 	@echo "make demo               a dataset becomes a versioned repository, step by step"
 	@echo "make demo DATA=folder   the same with your own pictures"
 	@echo "make test               all tests but the long ones; the last line counts them"
-	@echo "make test-full          the long ones too"
+	@echo "make test-full          all tests, the long ones at their stated sizes, on a release build of their own"
 	@echo "make bench              benchmarks, on a release build of their own"
 	@echo "make lint               formatting and clippy"
 
