@@ -28,14 +28,13 @@ def quoted(name):
 def main():
     folder, key = sys.argv[1], sys.argv[2].split(",")
     base, ours, theirs = (read(os.path.join(folder, name + ".csv")) for name in ("base", "ours", "theirs"))
-    database = sqlite3.connect(os.path.join(tempfile.mkdtemp(), "merge.db"), isolation_level=None)
+    place = tempfile.TemporaryDirectory()
+    database = sqlite3.connect(os.path.join(place.name, "merge.db"), isolation_level=None)
     run = lambda sql, values=(): database.execute(sql, values).fetchall()
-    columns = lambda header: [name for name in header]
-
     def fill(header, rows):
         """Makes the table equal to a file: columns come and go, rows are matched by key."""
         known = [row[1] for row in run("PRAGMA table_info(t)")]
-        for name in columns(header):
+        for name in header:
             if name not in known:
                 run(f"ALTER TABLE t ADD COLUMN {quoted(name)} text")
         for name in known:

@@ -106,8 +106,15 @@ fn costs_follow_the_change(rows: u64) {
     assert!(read.blocks <= 2 * changed && read.nodes <= 2 * changed * height, "{read:?}");
     assert!(written < 1_000_000, "{written}");
 
+    // What was merged has the changes of both.
+    assert!(matches!(report.outcome, MergeOutcome::Merged(Some(_))));
+    let (ours, merged) = (table(&repo, "main^1"), table(&repo, "main"));
+    let (here, there) =
+        (diff(repo.objects(), &merged, &ours).unwrap().cells_changed(), diff(repo.objects(), &merged, &table(&repo, "dev")).unwrap().cells_changed());
+    assert_eq!(here + there, told);
+    assert!(here > CELLS * 9 / 10 && there > CELLS * 9 / 10);
+
     // Two branches that each add a column.
-    repo.abort("merge").ok();
     repo.create_branch("score", None, false).unwrap();
     let fill = |factor: i64| -> Fill {
         Fill::Values(Box::new(

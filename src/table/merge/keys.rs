@@ -146,14 +146,14 @@ pub fn check(
             present.push(slot);
         }
     }
+    let theirs_at: HashMap<u64, u64> = slots(&rows.added_theirs).into_iter().filter_map(|slot| Some((places.theirs(slot)?, slot))).collect();
     let mut first: HashMap<RowHash, u64> = HashMap::new();
     let mut gone = Vec::new();
     for (hash, slot) in keys.of(&done.table, &present)?.into_iter().zip(present) {
         match first.get(&hash) {
             None => drop(first.insert(hash, slot)),
             Some(other) => {
-                let theirs_at = |slot: u64| slots(&rows.added_theirs).into_iter().find(|t| places.theirs(*t) == Some(slot));
-                let (kept, late) = if theirs_at(*other).is_some() { (slot, *other) } else { (*other, slot) };
+                let (kept, late) = if theirs_at.contains_key(other) { (slot, *other) } else { (*other, slot) };
                 match options.strategy {
                     Some(Side::Ours) => gone.push(late),
                     Some(Side::Theirs) => gone.push(kept),
@@ -162,7 +162,7 @@ pub fn check(
                         column: None,
                         base: None,
                         ours: None,
-                        theirs: theirs_at(late),
+                        theirs: theirs_at.get(&late).copied(),
                         merged: Some(kept),
                     }),
                 }

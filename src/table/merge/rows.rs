@@ -1,6 +1,6 @@
 //! Where rows stand: maps of slots between states, the order of the merged rows, and the ropes in that order.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ pub struct Map {
     /// By the slot in the one.
     segments: Vec<Aligned>,
     /// Single rows that were found otherwise: by their key.
-    single: HashMap<u64, u64>,
+    single: BTreeMap<u64, u64>,
 }
 
 impl Map {
     pub fn new(mut segments: Vec<Aligned>) -> Map {
         segments.sort_by_key(|s| s.old);
-        Map { segments, single: HashMap::new() }
+        Map { segments, single: BTreeMap::new() }
     }
 
     /// Says where one row stands, whatever was known of it.
@@ -64,18 +64,15 @@ impl Map {
         let mut cut = Vec::new();
         for part in out {
             let mut at = part.old;
-            let mut here: Vec<u64> = self.single.keys().copied().filter(|slot| (part.old..part.old + part.rows).contains(slot)).collect();
-            here.sort_unstable();
-            for slot in here.into_iter().chain([part.old + part.rows]) {
+            let here = self.single.range(part.old..part.old + part.rows).map(|(slot, _)| *slot);
+            for slot in here.chain([part.old + part.rows]) {
                 if slot > at {
                     cut.push(Aligned { old: at, new: part.new + (at - part.old), rows: slot - at });
                 }
                 at = slot + 1;
             }
         }
-        let mut single: Vec<Aligned> = self.single.iter().filter(|(a, _)| range.contains(a)).map(|(a, b)| Aligned { old: *a, new: *b, rows: 1 }).collect();
-        single.sort_by_key(|s| s.old);
-        cut.append(&mut single);
+        cut.extend(self.single.range(range).map(|(a, b)| Aligned { old: *a, new: *b, rows: 1 }));
         cut
     }
 }
