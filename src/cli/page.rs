@@ -58,6 +58,8 @@ pub struct Section {
     pub rows: RowDiff,
     /// How many there are.
     pub total: u64,
+    /// True where the table or its columns differ, whatever its rows do.
+    pub differs: bool,
 }
 
 /// Writes the page: of each table at most `limit` rows.

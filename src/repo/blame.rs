@@ -8,8 +8,9 @@ use arrow::util::display::array_value_to_string;
 use super::{Repo, RepoError};
 use crate::base::{ColumnId, CommitId, RowId, TableId, TableObjectId};
 use crate::format::snapshot::Snapshot;
-use crate::history::{Order, View};
+use crate::history::Order;
 use crate::table::diff::{Aligned, align, column_cells, is_live};
+use crate::table::merge::Map;
 use crate::table::{Table, TableError};
 
 /// A cell that is looked for: which of those asked for, and the slot of its row in the state at hand.
@@ -72,7 +73,7 @@ impl Repo {
     /// `None` where it is not committed. Of a merge, a cell that equals a parent's is that parent's, the first parent's first. What both states of a
     /// step have is not read, and the walk ends with the last cell found.
     pub fn blame(&self, name: &str, at: Option<&str>, columns: &[usize], slots: &[u64]) -> Result<Vec<Vec<Option<CommitId>>>, RepoError> {
-        let (view, table, tip, committed) = self.start_of(name, at)?;
+        let (table, tip, committed) = self.start_of(name, at)?;
         let ids: Vec<ColumnId> = columns.iter().filter_map(|i| table.schema.columns.get(*i)).map(|c| c.id).collect();
         let mut found = vec![vec![None; slots.len()]; ids.len()];
         let sought: Vec<Sought> =
@@ -87,7 +88,6 @@ impl Repo {
             left = passed.len();
             waiting.insert(tip, passed);
         }
-        drop(view);
         for step in self.graph().walk([tip], [], Order::Topological)? {
             if left == 0 {
                 break;
@@ -119,8 +119,7 @@ impl Repo {
         let objects = self.objects();
         let Some((_, before)) = self.state_of(&self.snapshot_of(parent)?, state.id, name)? else { return Ok((Vec::new(), cells)) };
         let segments = align(objects, &before, state)?;
-        let mut by_new = segments.clone();
-        by_new.sort_by_key(|s| s.new);
+        let back = Map::new(segments.iter().map(|s| Aligned { old: s.new, new: s.old, rows: s.rows }).collect());
         let live = before.live.get(&**objects)?;
         let place = |table: &Table, id: ColumnId| table.schema.columns.iter().position(|c| c.id == id);
         let mut differing: HashMap<usize, Option<HashSet<u64>>> = HashMap::new();
@@ -138,7 +137,7 @@ impl Repo {
                     differing.entry(cell.column).or_insert(pairs)
                 }
             };
-            let old = by_new.get(by_new.partition_point(|s| s.new + s.rows <= cell.slot)).filter(|s| s.new <= cell.slot).map(|s| s.old + (cell.slot - s.new));
+            let old = back.get(cell.slot);
             match (differs, old) {
                 (Some(differs), Some(old)) if !differs.contains(&cell.slot) && is_live(objects, live, old)? => passed.push(Sought { slot: old, ..cell }),
                 _ => kept.push(cell),
@@ -160,15 +159,15 @@ impl Repo {
     }
 
     /// Where a look at a table's past begins: the table, the newest commit, and whether the table is that commit's.
-    fn start_of(&self, name: &str, at: Option<&str>) -> Result<(View, Arc<Table>, Option<CommitId>, bool), RepoError> {
+    fn start_of(&self, name: &str, at: Option<&str>) -> Result<(Arc<Table>, Option<CommitId>, bool), RepoError> {
         let working = self.working()?;
         let table = self.table(name, at)?;
         Ok(match at {
             Some(revision) => {
                 let commit = self.resolve_in(&working.view, revision)?;
-                (working.view, table, Some(commit), true)
+                (table, Some(commit), true)
             }
-            None => (working.view, table, working.base, !working.dirty),
+            None => (table, working.base, !working.dirty),
         })
     }
 
@@ -225,8 +224,8 @@ impl Repo {
             return Err(no_row(name, row));
         };
         let mut steps = Vec::new();
-        let mut states: HashMap<CommitId, Option<(TableObjectId, Arc<Table>, Option<u64>)>> = HashMap::new();
-        let mut state = |id: CommitId| -> Result<Option<(TableObjectId, Arc<Table>, Option<u64>)>, RepoError> {
+        let mut states: HashMap<CommitId, Option<Found>> = HashMap::new();
+        let mut state = |id: CommitId| -> Result<Option<Found>, RepoError> {
             if let Some(known) = states.get(&id) {
                 return Ok(known.clone());
             }
@@ -265,15 +264,11 @@ impl Repo {
         Ok(steps)
     }
 
-    fn row_step(
-        &self,
-        before: Option<(TableObjectId, Arc<Table>, Option<u64>)>,
-        now: Option<(TableObjectId, Arc<Table>, Option<u64>)>,
-    ) -> Result<Option<Step>, RepoError> {
+    fn row_step(&self, before: Option<Found>, now: Option<Found>) -> Result<Option<Step>, RepoError> {
         if before.as_ref().map(|b| b.0) == now.as_ref().map(|n| n.0) {
             return Ok(None);
         }
-        let live = |state: Option<(TableObjectId, Arc<Table>, Option<u64>)>| state.and_then(|(_, table, slot)| Some((table, slot?)));
+        let live = |state: Option<Found>| state.and_then(|(_, table, slot)| Some((table, slot?)));
         match (live(before), live(now)) {
             (None, None) => Ok(None),
             (None, after) => Ok(Some((RowChange::Added, None, after))),
@@ -291,6 +286,9 @@ impl Repo {
         }
     }
 }
+
+/// A table in one commit: its object, itself, and the slot of the row if it is there.
+type Found = (TableObjectId, Arc<Table>, Option<u64>);
 
 /// A change, with the row before and after.
 type Step = (RowChange, Option<(Arc<Table>, u64)>, Option<(Arc<Table>, u64)>);

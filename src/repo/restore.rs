@@ -7,6 +7,7 @@ use super::{Repo, RepoError};
 use crate::table::Table;
 use crate::table::diff::align;
 use crate::table::key::KeyIndex;
+use crate::table::merge::Map;
 
 impl Repo {
     /// Gives tables of the working state the data that they had at a revision, by default `HEAD`; all tables, views and checks where none is
@@ -55,7 +56,7 @@ impl Repo {
             for index in indices {
                 table = table.restore_column(self.objects(), &source, index)?;
             }
-            Ok(table)
+            self.hold_key(table)
         })
     }
 
@@ -67,20 +68,20 @@ impl Repo {
         let ids = columns.iter().map(|column| Ok(source.schema.columns[source.schema.index(column)?].id)).collect::<Result<Vec<_>, RepoError>>()?;
         self.edit_table(name, &format!("restore {name} ({} rows)", slots.len()), |table| -> Result<_, RepoError> {
             let table = self.same_table(name, &source, &table, revision)?;
-            let mut segments = align(self.objects(), &source, &table)?;
-            segments.sort_by_key(|s| s.old);
-            let here = |slot: u64| {
-                let segment = segments.get(segments.partition_point(|s| s.old + s.rows <= slot))?;
-                (segment.old <= slot).then(|| segment.new + (slot - segment.old))
-            };
-            let rows = slots.iter().map(|slot| (here(*slot), *slot)).collect();
+            let here = Map::new(align(self.objects(), &source, &table)?);
+            let rows = slots.iter().map(|slot| (here.get(*slot), *slot)).collect();
             let table = table.bring(self.objects(), &source, rows, (!ids.is_empty()).then_some(ids.as_slice()))?;
-            let key = table.schema.key_indices();
-            if !key.is_empty() {
-                KeyIndex::build(self.objects(), &Arc::new(table.clone()), key)?;
-            }
-            Ok(table)
+            self.hold_key(table)
         })
+    }
+
+    /// The table, if its key is one: no restored cell made two rows of one key.
+    fn hold_key(&self, table: Table) -> Result<Table, RepoError> {
+        let key = table.schema.key_indices();
+        if !key.is_empty() {
+            KeyIndex::build(self.objects(), &Arc::new(table.clone()), key)?;
+        }
+        Ok(table)
     }
 
     /// The table, if the one of the revision is the same table.

@@ -34,6 +34,8 @@ pub struct Switched {
     pub left_behind: bool,
     /// True where what is checked out now has uncommitted changes.
     pub uncommitted: bool,
+    /// The commit that was checked out before, if no name and nothing that is checked out now leads to it any more.
+    pub left: Option<CommitId>,
 }
 
 impl Repo {
@@ -112,6 +114,18 @@ impl Repo {
             ""
         };
         self.publish(transaction, format!("switch {option}{target}"))?;
-        Ok(Switched { from, to, commit, carried: carried.is_some(), left_behind, uncommitted })
+        let left = match &from {
+            HeadRef::Commit(id) => self.without_name(*id)?,
+            HeadRef::Branch(_) => None,
+        };
+        Ok(Switched { from, to, commit, carried: carried.is_some(), left_behind, uncommitted, left })
+    }
+
+    /// The commit, if no branch, tag, remote-tracking ref or `HEAD` leads to it.
+    fn without_name(&self, id: CommitId) -> Result<Option<CommitId>, RepoError> {
+        let state = self.view()?.state;
+        let tips = state.branches()?.into_values().chain(state.remotes()?.into_values());
+        let all: Vec<CommitId> = tips.chain(state.tags()?.into_values().map(|tag| tag.commit)).chain(state.head_commit()?).collect();
+        Ok((!self.graph.ancestors(all)?.contains(&id)).then_some(id))
     }
 }

@@ -13,9 +13,9 @@ use crate::format::Type;
 use crate::format::node::{Slice, Values};
 use crate::tree::{Builder, Rope};
 
-use super::diff::{Aligned, align};
+use super::diff::align;
 use super::key::KeyIndex;
-use super::merge::{Conflict, ConflictKind, Side};
+use super::merge::{Conflict, ConflictKind, Map, Side};
 use super::write::RowWriter;
 use super::{LazyRope, Schema, Table, TableError};
 
@@ -128,19 +128,8 @@ pub struct Dispute<'a> {
 }
 
 /// Where rows of one state stand in another.
-struct Places(Vec<Aligned>);
-
-impl Places {
-    fn of(objects: &Objects, from: &Table, to: &Table) -> Result<Places, TableError> {
-        let mut segments = align(objects, from, to)?;
-        segments.sort_by_key(|s| s.old);
-        Ok(Places(segments))
-    }
-
-    fn get(&self, slot: u64) -> Option<u64> {
-        let segment = self.0.get(self.0.partition_point(|s| s.old + s.rows <= slot))?;
-        (segment.old <= slot).then(|| segment.new + (slot - segment.old))
-    }
+fn places(objects: &Objects, from: &Table, to: &Table) -> Result<Map, TableError> {
+    Ok(Map::new(align(objects, from, to)?))
 }
 
 fn place(table: &Table, id: ColumnId) -> Option<usize> {
@@ -160,7 +149,7 @@ impl<'a> Dispute<'a> {
     /// where that side's cells, names or types have no place in it.
     pub fn settle(&self, objects: &Arc<Objects>, now: &Table, conflicts: &[&Conflict], side: Option<Side>) -> Result<Table, TableError> {
         let state = self.state(side);
-        let places = Places::of(objects, self.merged, now)?;
+        let here = places(objects, self.merged, now)?;
         let (mut table, mut gone) = (now.clone(), Vec::new());
         let (mut cells, mut rows): (BTreeMap<ColumnId, Vec<(u64, Option<u64>)>>, Vec<(Option<u64>, u64)>) = Default::default();
         let own = |c: &Conflict| match side {
@@ -169,7 +158,7 @@ impl<'a> Dispute<'a> {
             Some(Side::Theirs) => c.theirs,
         };
         for conflict in conflicts {
-            let at = conflict.merged.and_then(|slot| places.get(slot));
+            let at = conflict.merged.and_then(|slot| here.get(slot));
             match (&conflict.kind, conflict.column) {
                 (ConflictKind::Cell | ConflictKind::Key, Some(column)) => {
                     if let Some(at) = at {
@@ -178,7 +167,7 @@ impl<'a> Dispute<'a> {
                 }
                 (ConflictKind::Deleted(deleter), _) if side == Some(*deleter) => gone.extend(at),
                 (ConflictKind::Deleted(_), _) => rows.extend(own(conflict).map(|from| (at, from))),
-                (ConflictKind::Key, None) => gone.extend(self.late(objects, &places, conflict, side)?),
+                (ConflictKind::Key, None) => gone.extend(self.late(objects, &here, conflict, side)?),
                 (ConflictKind::Dropped(deleter), Some(column)) => {
                     let here = place(&table, column);
                     match (here, place(state, column)) {
@@ -214,15 +203,15 @@ impl<'a> Dispute<'a> {
     }
 
     /// The row that gives way where two have one key.
-    fn late(&self, objects: &Objects, places: &Places, conflict: &Conflict, side: Option<Side>) -> Result<Option<u64>, TableError> {
+    fn late(&self, objects: &Objects, here: &Map, conflict: &Conflict, side: Option<Side>) -> Result<Option<u64>, TableError> {
         let unclear = || TableError::Schema("two rows have come to one key and no side has settled it: change one of them".to_owned());
-        let kept = conflict.merged.and_then(|slot| places.get(slot));
+        let kept = conflict.merged.and_then(|slot| here.get(slot));
         match side {
             Some(Side::Theirs) if conflict.theirs.is_some() => Ok(kept),
             Some(Side::Ours) => {
                 let theirs = conflict.theirs.ok_or_else(unclear)?;
-                let merged = Places::of(objects, self.theirs, self.merged)?.get(theirs);
-                Ok(merged.and_then(|slot| places.get(slot)))
+                let merged = places(objects, self.theirs, self.merged)?.get(theirs);
+                Ok(merged.and_then(|slot| here.get(slot)))
             }
             _ => Err(unclear()),
         }
@@ -266,9 +255,9 @@ impl<'a> Dispute<'a> {
 
     /// `now` with these cells: for each conflict a value, in their order. All are of one column.
     pub fn set(&self, objects: &Arc<Objects>, now: &Table, conflicts: &[&Conflict], values: &ArrayRef) -> Result<Table, TableError> {
-        let places = Places::of(objects, self.merged, now)?;
+        let here = places(objects, self.merged, now)?;
         let Some(to) = conflicts.first().and_then(|c| place(now, c.column?)) else { return Ok(now.clone()) };
-        let mut pairs: Vec<(u64, u32)> = conflicts.iter().zip(0u32..).filter_map(|(c, i)| Some((c.merged.and_then(|slot| places.get(slot))?, i))).collect();
+        let mut pairs: Vec<(u64, u32)> = conflicts.iter().zip(0u32..).filter_map(|(c, i)| Some((c.merged.and_then(|slot| here.get(slot))?, i))).collect();
         pairs.sort_unstable();
         pairs.dedup_by_key(|pair| pair.0);
         let slots: Vec<u64> = pairs.iter().map(|pair| pair.0).collect();
@@ -316,17 +305,17 @@ impl Table {
         let store = &**objects;
         let there = from.schema.columns.get(column).ok_or_else(|| TableError::NoColumn { name: format!("#{column}"), near: vec![] })?;
         let Some(here) = place(self, there.id) else { return self.take_column(objects, from, column) };
+        let mut table = self.retype_column(objects, &self.schema.columns[here].name, there.ty.clone())?;
         let mut segments = align(store, from, self)?;
         segments.sort_by_key(|s| s.new);
-        let (old, now): (&Rope<Values>, &Rope<Values>) = (from.columns[column].get(store)?, self.columns[here].get(store)?);
+        let (old, now): (&Rope<Values>, Rope<Values>) = (from.columns[column].get(store)?, table.columns[here].get(store)?.clone());
         let (mut builder, mut done) = (Builder::new(store), 0);
         for segment in segments {
-            builder.append(now, done, segment.new)?;
+            builder.append(&now, done, segment.new)?;
             builder.append(old, segment.old, segment.old + segment.rows)?;
             done = segment.new + segment.rows;
         }
-        builder.append(now, done, now.rows())?;
-        let mut table = self.retype_column(objects, &self.schema.columns[here].name, there.ty.clone())?;
+        builder.append(&now, done, now.rows())?;
         table.columns[here] = LazyRope::new(builder.finish()?);
         Ok(table)
     }

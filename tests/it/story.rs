@@ -154,6 +154,15 @@ fn a_page_shows_data_as_text_alone() {
     s.ok(["diff", "--html", "one.html", "-n", "1", "--", "notes", "note"]);
     assert!(s.read("one.html").contains("more not shown"));
     assert_eq!(s.run(["diff", "--html", "no/such/folder.html"]).code, 3);
+    assert!(s.refused(2, ["diff", "--html", "page.html"]).contains("--force"));
+    s.ok(["diff", "--html", "page.html", "--force"]);
+    assert_eq!(s.run(["diff", "--html", "new.html", "--json"]).code, 2);
+    // Columns that were not asked about answer nothing.
+    s.ok(["commit", "-m", "seen"]);
+    s.file("notes.csv", "id,note\n1,other\n");
+    s.ok(["import", "notes", "notes.csv", "--key", "id"]);
+    s.ok(["diff", "--html", "id.html", "--exit-code", "--", "notes", "id"]);
+    assert!(!s.path("id.html.part").exists());
 }
 
 #[test]
@@ -168,6 +177,18 @@ fn long_texts_bytes_and_vectors_are_told_apart() {
     let shown = s.ok(["diff"]);
     assert!(shown.contains("fox [-jumps-]{+leaps+} over"), "{shown}");
     assert!(shown.contains("moved by 1.41") && shown.contains("1 (cosine distance)"), "{shown}");
+    s.file("a.jsonl", line("leaps", "[0, 0, 0]"));
+    s.ok(["import", "t", "a.jsonl", "--key", "id", "--types", "v=embedding(3)"]);
+    let shown = s.ok(["diff", "--", "t", "v"]);
+    assert!(shown.contains("moved by 1 (L2)") && !shown.contains("NaN") && !shown.contains("leaps"), "{shown}");
+    // At most so many cells in all, and a column that is gone can be asked about.
+    assert_eq!(s.ok(["diff", "--json", "-n", "1"]).lines().count(), 1);
+    s.ok(["column", "drop", "t", "note"]);
+    assert_eq!(
+        s.ok(["diff", "--json", "--", "t", "note"]),
+        "{\"table\":\"t\",\"change\":\"schema\",\"row\":null,\"column\":\"note\",\"before\":\"text\",\"after\":null}\n"
+    );
+    assert!(s.refused(2, ["diff", "--", "t", "nota"]).contains("nota"));
 }
 
 /// A command line as a shell would cut it: quotes keep words together.

@@ -20,6 +20,7 @@ use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Heading, draw};
 use crate::cli::ui::words::marked;
 use crate::cli::value;
+use crate::format::Type;
 use crate::history::short;
 use crate::repo::{Change, NameChange, Repo, RepoError, changed_checks, changed_tables, changed_views};
 use crate::table::Table;
@@ -55,12 +56,15 @@ pub struct Diff {
     #[arg(long)]
     stat: bool,
     /// Write a page for a browser, with small pictures before and after
-    #[arg(long, value_name = "FILE", conflicts_with = "stat")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stat", "json"])]
     html: Option<PathBuf>,
+    /// Write over a page that exists
+    #[arg(short, long, requires = "html")]
+    force: bool,
     /// Exit with 1 if anything differs
     #[arg(long)]
     exit_code: bool,
-    /// At most so many rows of each kind a table (with --json: all, if this is not given)
+    /// At most so many added rows, removed rows and changed cells a table (with --json: all, if this is not given)
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
     /// A table, and columns of it
@@ -94,14 +98,27 @@ impl Diff {
         let views = describe::others(&views, &checks);
         let mut differs = !views.is_empty();
         if let Some(path) = &self.html {
-            differs |= !changes.is_empty();
             let others: Vec<String> = views.iter().map(|view| view.line(context.ui.plain().paint).trim().to_owned()).collect();
             let sections = changes.iter().zip(&described).map(|(change, summary)| section(&repo, change, summary, columns)).collect::<Result<Vec<_>, _>>()?;
+            differs |= sections.iter().any(|section| section.total > 0 || section.differs);
             let (before, after) = (version(&repo, from.as_deref().or(Some("HEAD")))?, version(&repo, to.as_deref())?);
             let failed = |e: std::io::Error| CliError::fault(format!("{}: {e}", path.display()));
-            let mut file = BufWriter::new(File::create(context.path(path)).map_err(failed)?);
-            page::write(&mut file, &before, &after, &others, sections, self.limit.unwrap_or(PAGE_ROWS) as u64)?;
-            file.flush().map_err(failed)?;
+            let path = context.path(path);
+            if path.is_file() && !self.force {
+                return Err(CliError::usage(format!("'{}' exists already", path.display())).hint("--force writes over it"));
+            }
+            // It appears whole or not at all.
+            let beside = path.with_extension("html.part");
+            let written = File::create(&beside).map_err(failed).and_then(|file| {
+                let mut file = BufWriter::new(file);
+                page::write(&mut file, &before, &after, &others, sections, self.limit.unwrap_or(PAGE_ROWS) as u64)?;
+                file.flush().map_err(failed)?;
+                std::fs::rename(&beside, &path).map_err(failed)
+            });
+            if let Err(error) = written {
+                let _ = std::fs::remove_file(&beside);
+                return Err(error);
+            }
             context.ui.note(format!("Wrote {}", path.display()));
             return if differs && self.exit_code { Err(CliError::no("")) } else { Ok(()) };
         }
@@ -156,7 +173,11 @@ fn section(repo: &Repo, change: &NameChange<TableObjectId>, summary: &describe::
         row.map_err(RepoError::from)?;
         total += 1;
     }
-    let schema = rows.old().zip(rows.new_state()).map(|(old, new)| schema_changes(old, new)).unwrap_or_default();
+    let mut schema = rows.old().zip(rows.new_state()).map(|(old, new)| schema_changes(old, new)).unwrap_or_default();
+    if !columns.is_empty() {
+        schema.retain(|change| concerns(change, columns));
+    }
+    let differs = !schema.is_empty() || !matches!(change.change, Change::Changed(..));
     let schema = schema.iter().map(|change| match change {
         SchemaChange::Added { name, ty } => format!("new column {name}: {ty}"),
         SchemaChange::Dropped { name, ty } => format!("column {name} dropped ({ty})"),
@@ -165,7 +186,15 @@ fn section(repo: &Repo, change: &NameChange<TableObjectId>, summary: &describe::
     });
     let schema = schema.collect();
     let line = summary.line(Paint { on: false });
-    Ok(page::Section { name: change.name.clone(), summary: line.trim().to_owned(), schema, key, rows, total })
+    Ok(page::Section { name: change.name.clone(), summary: line.trim().to_owned(), schema, key, rows, total, differs })
+}
+
+/// Whether a change of the columns is about one of these.
+fn concerns(change: &SchemaChange, columns: &[String]) -> bool {
+    match change {
+        SchemaChange::Added { name, .. } | SchemaChange::Dropped { name, .. } | SchemaChange::Retyped { name, .. } => columns.contains(name),
+        SchemaChange::Renamed { from, to } => columns.contains(from) || columns.contains(to),
+    }
 }
 
 /// A version as the head of a page tells it; `None` is the working state.
@@ -226,13 +255,17 @@ impl<'a> TablePair<'a> {
             (None, None) => TableDiff::default(),
         };
         if !columns.is_empty() {
-            if let Some(table) = new.as_ref().or(old.as_ref()) {
-                for column in columns {
-                    table.schema.index(column)?;
-                }
-                found.changed.retain(|change| table.schema.columns.get(change.new).is_some_and(|c| columns.contains(&c.name)));
+            let states = [&new, &old];
+            for column in columns {
+                // A column that was dropped is known to the older state.
+                let known = states.iter().filter_map(|state| state.as_ref()).map(|table| table.schema.index(column));
+                known.reduce(|one, other| one.or(other)).transpose()?;
             }
-            (found.added, found.removed, found.schema) = Default::default();
+            let named =
+                |table: &Option<Arc<Table>>, index: usize| table.as_ref().and_then(|t| t.schema.columns.get(index)).is_some_and(|c| columns.contains(&c.name));
+            found.changed.retain(|change| named(&new, change.new) || named(&old, change.old));
+            found.schema.retain(|change| concerns(change, columns));
+            (found.added, found.removed) = Default::default();
         }
         Ok(TablePair { repo, name, old, new, diff: found })
     }
@@ -302,9 +335,11 @@ impl<'a> TablePair<'a> {
             })?;
         }
         let (Some(old), Some(new)) = (&self.old, &self.new) else { return Ok(()) };
+        let mut told = 0;
         for change in &self.diff.changed {
             let (was, is) = (&old.schema.columns[change.old], &new.schema.columns[change.new]);
-            for (a, b) in change.cells.iter().take(limit) {
+            for (a, b) in change.cells.iter().take(limit - told) {
+                told += 1;
                 let before = value::json(&was.ty, old.take(self.repo.objects(), &[*a], &[change.old])?.column(0), 0)?;
                 let after = value::json(&is.ty, new.take(self.repo.objects(), &[*b], &[change.new])?.column(0), 0)?;
                 let (kind, name) = self.row_name(new, *b)?;
@@ -348,11 +383,11 @@ impl<'a> TablePair<'a> {
                     Value::Object(key) => key.iter().map(|(name, cell)| format!("{name}={}", plain(cell))).collect::<Vec<_>>().join(", "),
                     other => plain(&other),
                 };
-                let cell = |ty: &crate::format::Type, batch: &RecordBatch| -> Result<Cell, CliError> {
+                let cell = |ty: &Type, batch: &RecordBatch| -> Result<Cell, CliError> {
                     Ok(Printer::new(&ty.field("", true), batch.column(0)).map_err(|e| CliError::fault(e.to_string()))?.cell(0))
                 };
                 let (mut old_cell, mut new_cell) = (cell(&was.ty, &before)?, cell(&is.ty, &after)?);
-                if let Some(told) = told_apart(&was.ty, before.column(0), after.column(0)) {
+                if let Some(told) = told_apart((&was.ty, before.column(0)), (&is.ty, after.column(0))) {
                     (old_cell, new_cell) = told;
                 }
                 rows.push(vec![Cell::plain(name), Cell::plain(&is.name), old_cell, new_cell]);
@@ -371,7 +406,7 @@ impl<'a> TablePair<'a> {
 const LONG: usize = 40;
 
 /// Two cells by what tells them apart: long texts by their words, bytes by a hash, vectors by how far they moved. `None` where their values say it.
-fn told_apart(ty: &crate::format::Type, before: &ArrayRef, after: &ArrayRef) -> Option<(Cell, Cell)> {
+fn told_apart((was, before): (&Type, &ArrayRef), (is, after): (&Type, &ArrayRef)) -> Option<(Cell, Cell)> {
     if before.is_null(0) || after.is_null(0) {
         return None;
     }
@@ -381,12 +416,12 @@ fn told_apart(ty: &crate::format::Type, before: &ArrayRef, after: &ArrayRef) -> 
         return is_long.then(|| (Cell::note("words:"), Cell::plain(marked(a, b, Paint { on: false }))));
     }
     if let (Some(a), Some(b)) = (before.as_binary_opt::<i32>(), after.as_binary_opt::<i32>()) {
-        let hashed = |array: &ArrayRef, bytes: &[u8]| {
+        let hashed = |ty: &Type, array: &ArrayRef, bytes: &[u8]| {
             let field = ty.field("", true);
             let shown = Printer::new(&field, array).map(|printer| printer.cell(0)).unwrap_or_else(|_| Cell::null());
             Cell::note(format!("{} {:.8}", shown.text, blake3::hash(bytes).to_hex()))
         };
-        return Some((hashed(before, a.value(0)), hashed(after, b.value(0))));
+        return Some((hashed(was, before, a.value(0)), hashed(is, after, b.value(0))));
     }
     let vector = |array: &ArrayRef| -> Option<Vec<f64>> {
         let cell = array.as_fixed_size_list_opt()?.value(0);
@@ -399,8 +434,12 @@ fn told_apart(ty: &crate::format::Type, before: &ArrayRef, after: &ArrayRef) -> 
     }
     let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
     let l2 = a.iter().zip(&b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>().sqrt();
-    let cosine = 1.0 - dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt();
-    let told = format!("moved by {} (L2), {} (cosine distance)", format::brief(l2), format::brief(cosine));
+    let mut told = format!("moved by {} (L2)", format::brief(l2));
+    // A vector of zeros has no direction.
+    let lengths = (dot(&a, &a) * dot(&b, &b)).sqrt();
+    if lengths > 0.0 {
+        told.push_str(&format!(", {} (cosine distance)", format::brief(1.0 - dot(&a, &b) / lengths)));
+    }
     Some((Cell::note(format!("{} numbers", a.len())), Cell::note(told)))
 }
 

@@ -129,10 +129,10 @@ impl Merge {
             return Ok(out.finish()?);
         }
         tell_taken(context, &report);
-        let would = if request.dry_run { "Would be: " } else { "" };
         ui.note(match (&report.outcome, commit) {
             (MergeOutcome::UpToDate, _) => "All of it is here already".to_owned(),
-            (MergeOutcome::FastForward(id), _) => format!("{would}moved forward to {}", short(id)),
+            (MergeOutcome::FastForward(id), _) if request.dry_run => format!("{named} would move this branch forward to {}", short(id)),
+            (MergeOutcome::FastForward(id), _) => format!("Moved forward to {}", short(id)),
             (MergeOutcome::Squashed, _) if !request.dry_run => format!("The changes of {named} are here, not committed: 'dsv commit -m MESSAGE' records them"),
             (_, Some(id)) => format!("Merged {named} as {}", short(&id)),
             (_, None) => format!("{named} would merge without conflicts"),

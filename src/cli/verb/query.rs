@@ -42,6 +42,9 @@ pub struct Query {
     /// Where to; the format then follows the name
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write over a file that exists
+    #[arg(short, long, requires = "output")]
+    force: bool,
 }
 
 impl Query {
@@ -67,6 +70,9 @@ impl Query {
             return Ok(());
         };
         let path = context.path(path);
+        if path.is_file() && !self.force {
+            return Err(CliError::usage(format!("'{}' exists already", path.display())).hint("--force writes over it"));
+        }
         let form = form.or_else(|| path.extension().is_some_and(|e| e == "md").then_some(Form::Markdown));
         let (rows, size) = match form {
             Some(text @ (Form::Table | Form::Markdown)) => {

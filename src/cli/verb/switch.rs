@@ -3,6 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::refs::head_text;
+use crate::history::short;
 use crate::repo::SwitchOptions;
 
 /// Go to another branch
@@ -53,6 +54,10 @@ impl Switch {
         }
         if switched.left_behind {
             ui.note(format!("The uncommitted changes stay on {}", head_text(&switched.from)));
+        }
+        if let Some(id) = switched.left {
+            ui.note(format!("Left commit {} behind, which is on no branch", short(&id)));
+            ui.hint(format!("'dsv branch NAME {}' keeps it", short(&id)));
         }
         if switched.uncommitted && !switched.carried {
             ui.note("There are uncommitted changes here: see 'dsv status'");

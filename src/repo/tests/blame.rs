@@ -169,4 +169,18 @@ fn columns_and_rows_come_back() {
     repo.restore_rows("t", &[1], &["b".into()], Some("HEAD~3")).unwrap();
     assert_eq!((read(&repo, "a"), read(&repo, "b")), (vec![1, 1, 1, 0, 0, 0], vec![0, 0, 7, 0, 0, 0]));
     assert!(repo.restore_columns("t", &["c".into()], None).is_err());
+    // A column that was made wider since, in a table with more rows: narrow again, where all values fit.
+    apply(&repo, &Step::Append(3), 1);
+    repo.retype_column("t", "a", "float64".parse().unwrap(), "wider").unwrap();
+    repo.restore_columns("t", &["a".into()], Some("HEAD~3")).unwrap();
+    assert_eq!(read(&repo, "a").last(), Some(&3));
+    // A key column whose old cells make two rows of one key.
+    set(&repo, "n", &[(0, 4), (4, 0)]);
+    let before = read(&repo, "n");
+    set(&repo, "n", &[(0, 90)]);
+    repo.restore_rows("t", &[0], &["n".into()], Some("HEAD~1")).unwrap();
+    assert_eq!(read(&repo, "n"), before);
+    set(&repo, "n", &[(0, 91), (1, 4)]);
+    let error = repo.restore_rows("t", &[0], &["n".into()], Some("HEAD~2")).unwrap_err();
+    assert!(error.to_string().contains("key"), "{error}");
 }

@@ -22,10 +22,11 @@ use crate::chunk::Objects;
 use super::diff::{Aligned, align, row_changes};
 use super::{Table, TableError};
 use cells::Cells;
-use rows::{Map, Piece, arrangement, build};
+use rows::{Piece, arrangement, build};
 use schema::{Part, merge_schema};
 
 pub use policy::{POLICIES, Policy, decide};
+pub use rows::Map;
 
 /// The name of the column option that holds the column's merge policy.
 pub const POLICY_OPTION: &str = "merge";

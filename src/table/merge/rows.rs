@@ -24,6 +24,7 @@ pub struct Map {
 }
 
 impl Map {
+    /// From the stretches that [`align`](crate::table::diff::align) gives.
     pub fn new(mut segments: Vec<Aligned>) -> Map {
         segments.sort_by_key(|s| s.old);
         Map { segments, single: BTreeMap::new() }
@@ -34,14 +35,17 @@ impl Map {
         self.single.insert(slot, to);
     }
 
+    /// The stretches, by the slot in the one.
     pub fn segments(&self) -> &[Aligned] {
         &self.segments
     }
 
+    /// The single rows that were found otherwise: pairs of slots.
     pub fn singles(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.single.iter().map(|(a, b)| (*a, *b))
     }
 
+    /// The slot in the other state; `None` where the row is not there.
     pub fn get(&self, slot: u64) -> Option<u64> {
         if let Some(to) = self.single.get(&slot) {
             return Some(*to);

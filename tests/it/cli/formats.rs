@@ -90,3 +90,13 @@ fn past_versions_are_exported() {
     s.ok(["export", "t", "old.jsonl", "--at", "HEAD~1", "--where", "key = 2", "--columns", "doc,key"]);
     assert_eq!(s.read("old.jsonl"), "{\"doc\":[],\"key\":2}\n");
 }
+
+#[test]
+fn an_answer_is_not_written_over_a_file() {
+    let s = Sandbox::birds();
+    s.ok(["query", "SELECT 1 AS x", "-o", "x.csv"]);
+    assert!(s.refused(2, ["query", "SELECT 2 AS x", "-o", "x.csv"]).contains("--force writes over it"));
+    assert_eq!(s.read("x.csv"), "x\n1\n");
+    s.ok(["query", "SELECT 2 AS x", "-o", "x.csv", "--force"]);
+    assert_eq!(s.read("x.csv"), "x\n2\n");
+}

@@ -57,5 +57,12 @@ fn completions_name_every_verb() {
         for verb in ["import", "operations", "compact"] {
             assert!(script.contains(verb), "{shell}: {verb}");
         }
+        // The shell reads it whole, where it is there.
+        let s = Sandbox::empty();
+        let path = s.file("completions", &script);
+        match std::process::Command::new(shell).arg("-n").arg(path).output() {
+            Ok(read) => assert!(read.status.success() && read.stderr.is_empty(), "{shell}: {}", String::from_utf8_lossy(&read.stderr)),
+            Err(_) => println!("{shell} is not there to read its completions"),
+        }
     }
 }

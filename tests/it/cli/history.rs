@@ -158,3 +158,19 @@ fn settings() {
     assert_eq!(s.refused(1, ["config", "no.such"]), "error: 'no.such' is not set\n");
     s.refused(2, ["config", "nodot", "x"]);
 }
+
+#[test]
+fn a_commit_without_a_branch_is_not_left_without_a_word() {
+    let s = Sandbox::birds();
+    s.ok(["switch", "--detach", "HEAD"]);
+    assert!(!s.run(["switch", "main"]).stderr.contains("behind"));
+    s.ok(["switch", "--detach", "HEAD"]);
+    s.ok(["column", "add", "birds", "seen", "bool"]);
+    s.ok(["commit", "-m", "seen"]);
+    let ran = s.run(["switch", "main"]);
+    assert!(ran.code == 0 && ran.stderr.contains("which is on no branch") && ran.stderr.contains("hint: 'dsv branch NAME "), "{}", ran.stderr);
+    let id = ran.stderr.split("Left commit ").nth(1).unwrap().split(' ').next().unwrap();
+    s.ok(["branch", "kept", id]);
+    s.ok(["switch", "--detach", id]);
+    assert!(!s.run(["switch", "main"]).stderr.contains("behind"));
+}
