@@ -1,7 +1,8 @@
 //! Rows as an answer: to the terminal, as JSON lines, or as a file of any format.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -9,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::context::Context;
 use super::error::CliError;
-use super::ui::rows;
+use super::ui::{format, rows};
 use crate::base::{NoProgress, Progress};
 use crate::format::Type;
 use crate::repo::files::{self, FileFormat, Target, WriteError, WriteOptions, Written};
@@ -40,6 +41,14 @@ impl Form {
                 }
             },
         })
+    }
+
+    /// From a file's name.
+    pub fn of_path(path: &Path) -> Option<Form> {
+        if path.extension().is_some_and(|e| e == "md") {
+            return Some(Form::Markdown);
+        }
+        FileFormat::of_name(&path.to_string_lossy()).map(Form::File)
     }
 
     /// True where the bytes are no text.
@@ -83,6 +92,52 @@ pub fn print(context: &Context, form: Form, schema: &SchemaRef, batches: &mut dy
             Ok(write(target, &columns(schema)?, batches, &options, &no_progress)?.rows)
         }
     }
+}
+
+/// Refuses to write over a file unless `force` says so.
+pub fn refuse_taken(path: &Path, force: bool) -> Result<(), CliError> {
+    if path.is_file() && !force {
+        return Err(CliError::usage(format!("'{}' exists already", path.display())).hint("--force writes over it"));
+    }
+    Ok(())
+}
+
+/// Writes rows to a file in a form, or in that of its name, and says how many.
+pub fn save(
+    context: &Context,
+    path: &Path,
+    form: Option<Form>,
+    force: bool,
+    schema: &SchemaRef,
+    batches: &mut dyn Iterator<Item = Result<RecordBatch, CliError>>,
+    progress: &Arc<dyn Progress>,
+) -> Result<(), CliError> {
+    let shown = path.display();
+    let path = &context.path(path);
+    refuse_taken(path, force)?;
+    let (rows, size) = match form.or_else(|| Form::of_path(path)) {
+        Some(text @ (Form::Table | Form::Markdown)) => {
+            let failed = |e: std::io::Error| CliError::fault(format!("{shown}: {e}"));
+            let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+            let rows = match text {
+                Form::Markdown => rows::markdown(&mut file, schema, batches)?,
+                _ => rows::table(&context.ui.plain(), &mut file, schema, batches)?,
+            };
+            file.flush().map_err(failed)?;
+            (rows, file.get_ref().metadata().map_err(failed)?.len())
+        }
+        other => {
+            let format = match other {
+                Some(Form::File(format)) => Some(format),
+                _ => None,
+            };
+            let options = WriteOptions { format, ..WriteOptions::default() };
+            let written = write(Target::Path(path.to_owned()), &columns(schema)?, batches, &options, progress)?;
+            (written.rows, written.bytes)
+        }
+    };
+    context.ui.note(format!("Wrote {} to {shown} ({})", format::plural(rows, "row"), format::bytes(size)));
+    Ok(())
 }
 
 /// Writes rows to a file, or another target.

@@ -2,15 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
+use super::diff::Differing;
+use super::diff::count::{Counts, count};
 use super::error::CliError;
-use super::ui::format::{count, one_line, plural};
+use super::ui::format::{self, one_line, plural};
 use super::ui::paint::Paint;
 use crate::base::{CommitId, TableObjectId};
 use crate::format::check::Check;
 use crate::history::short;
-use crate::repo::{Change, NameChange, Repo};
-use crate::table::Table;
-use crate::table::diff::{SchemaChange, TableDiff, diff};
+use crate::repo::{Change, NameChange, Repo, RowDiff};
+use crate::table::diff::{SchemaChange, schema_changes};
 
 /// A commit's short id and first line.
 pub fn subject(repo: &Repo, id: CommitId) -> Result<String, CliError> {
@@ -29,60 +30,97 @@ pub struct TableChange {
     columns: Option<usize>,
     /// The names of the key's columns, where the key is another than before.
     key: Option<Vec<String>>,
-    diff: TableDiff,
-    /// Names of the changed columns, in the order of `diff.changed`.
-    changed: Vec<String>,
+    schema: Vec<SchemaChange>,
+    counts: Counts,
+    /// Where nothing was counted: columns with other contents, and whether other rows are there.
+    touched: Option<(Vec<String>, bool)>,
 }
 
 /// Describes the tables that differ; reads as much of them as it takes to count what changed.
 pub fn tables(repo: &Repo, changes: &[NameChange<TableObjectId>]) -> Result<Vec<TableChange>, CliError> {
-    let objects = repo.objects();
-    let load = |id: &TableObjectId| -> Result<(Table, u64), CliError> {
-        let table = Table::load(objects, *id)?;
-        let rows = table.rows(objects)?;
-        Ok((table, rows))
-    };
     let describe = |entry: &NameChange<TableObjectId>| {
-        let mut out = TableChange {
-            what: "table",
-            name: entry.name.clone(),
-            change: "",
-            from: None,
-            rows_before: None,
-            rows_after: None,
-            columns: None,
-            key: None,
-            diff: TableDiff::default(),
-            changed: Vec::new(),
+        let rows = states(repo, &entry.change)?;
+        let counts = match &entry.change {
+            Change::Changed(..) => count(&rows, None, 0)?.0,
+            _ => Counts::default(),
         };
-        match &entry.change {
-            Change::Added(id) => {
-                let (table, rows) = load(id)?;
-                (out.change, out.rows_after, out.columns) = ("added", Some(rows), Some(table.schema.columns.len()));
-            }
-            Change::Removed(id) => (out.change, out.rows_before) = ("removed", Some(load(id)?.1)),
-            Change::Renamed(from, id) => {
-                let rows = load(id)?.1;
-                (out.change, out.from, out.rows_before, out.rows_after) = ("renamed", Some(from.clone()), Some(rows), Some(rows));
-            }
-            Change::Changed(old, new) => {
-                let ((old, before), (new, after)) = (load(old)?, load(new)?);
-                (out.change, out.rows_before, out.rows_after) = ("changed", Some(before), Some(after));
-                out.diff = diff(objects, &old, &new)?;
-                if old.schema.key != new.schema.key {
-                    let names = new.schema.key_indices().into_iter().filter_map(|i| new.schema.columns.get(i));
-                    out.key = Some(names.map(|c| c.name.clone()).collect());
-                }
-                if out.diff.is_empty() && old.schema == new.schema {
-                    out.change = "rewritten";
-                }
-                let name = |i: usize| new.schema.columns.get(i).map(|c| c.name.clone()).unwrap_or_default();
-                out.changed = out.diff.changed.iter().map(|c| name(c.new)).collect();
-            }
-        }
-        Ok(out)
+        table(repo, entry, &rows, counts)
     };
     changes.iter().map(describe).collect()
+}
+
+/// The two states of a table.
+pub fn states(repo: &Repo, change: &Change<TableObjectId>) -> Result<RowDiff, CliError> {
+    let (old, new) = match change {
+        Change::Added(new) => (None, Some(*new)),
+        Change::Removed(old) => (Some(*old), None),
+        Change::Changed(old, new) => (Some(*old), Some(*new)),
+        Change::Renamed(_, same) => (Some(*same), Some(*same)),
+    };
+    Ok(repo.row_diff(old, new)?)
+}
+
+/// Describes one table, of which that was counted.
+pub fn table(repo: &Repo, entry: &NameChange<TableObjectId>, rows: &RowDiff, counts: Counts) -> Result<TableChange, CliError> {
+    let total = |table: Option<&std::sync::Arc<crate::table::Table>>| table.map(|t| t.rows(repo.objects())).transpose();
+    let mut out = TableChange {
+        what: "table",
+        name: entry.name.clone(),
+        change: "",
+        from: None,
+        rows_before: total(rows.old())?,
+        rows_after: total(rows.new_state())?,
+        columns: None,
+        key: None,
+        schema: Vec::new(),
+        counts,
+        touched: None,
+    };
+    match &entry.change {
+        Change::Added(_) => (out.change, out.columns) = ("added", rows.new_state().map(|t| t.schema.columns.len())),
+        Change::Removed(_) => out.change = "removed",
+        Change::Renamed(from, _) => (out.change, out.from) = ("renamed", Some(from.clone())),
+        Change::Changed(..) => out.change = "changed",
+    }
+    if let (Some(old), Some(new)) = (rows.old(), rows.new_state()) {
+        out.schema = schema_changes(old, new);
+        if old.schema.key != new.schema.key {
+            let names = new.schema.key_indices().into_iter().filter_map(|i| new.schema.columns.get(i));
+            out.key = Some(names.map(|c| c.name.clone()).collect());
+        }
+        let is_other = matches!(&entry.change, Change::Changed(old, new) if old != new);
+        if is_other && out.counts == Counts::default() && old.schema == new.schema {
+            out.change = "rewritten";
+        }
+    }
+    Ok(out)
+}
+
+/// Describes one table as `dsv diff` compares it, of which that was counted: where not all of it is wanted, by what was found alone.
+pub fn compared(repo: &Repo, found: &Differing, counts: Counts) -> Result<TableChange, CliError> {
+    let mut out = table(repo, &found.entry, &found.rows, counts)?;
+    if !found.whole {
+        (out.rows_before, out.rows_after, out.key) = (None, None, None);
+        out.schema.clone_from(&found.schema);
+        out.counts.reordered = false;
+    }
+    Ok(out)
+}
+
+/// Describes one table by its ropes' hashes alone: nothing is read or counted, and values that were only written anew count as others.
+pub fn summary(repo: &Repo, found: &Differing) -> Result<TableChange, CliError> {
+    let mut out = table(repo, &found.entry, &found.rows, Counts::default())?;
+    out.schema.clone_from(&found.schema);
+    if !found.whole {
+        out.key = None;
+    }
+    if let (Some(old), Some(new), Change::Changed(..)) = (found.rows.old(), found.rows.new_state(), &found.entry.change) {
+        (out.change, out.rows_after) = ("changed", None);
+        let columns =
+            found.compared().into_iter().filter(|c| !matches!((old.columns.get(c.index.0), new.columns.get(c.index.1)), (Some(a), Some(b)) if a.is_same(b)));
+        out.touched = Some((columns.map(|c| c.name).collect(), !(old.spine.is_same(&new.spine) && old.live.is_same(&new.live))));
+    }
+    Ok(out)
 }
 
 /// Describes the views and the checks that differ.
@@ -106,12 +144,24 @@ fn other<T>(what: &'static str, entry: &NameChange<T>) -> TableChange {
         rows_after: None,
         columns: None,
         key: None,
-        diff: TableDiff::default(),
-        changed: Vec::new(),
+        schema: Vec::new(),
+        counts: Counts::default(),
+        touched: None,
     }
 }
 
 impl TableChange {
+    /// True where anything differs that this tells of.
+    pub fn is_any(&self) -> bool {
+        let touched = self.touched.as_ref().is_some_and(|(columns, rows)| *rows || !columns.is_empty());
+        touched || self.counts != Counts::default() || !self.schema.is_empty() || self.key.is_some()
+    }
+
+    /// True where the table was written anew, and no value of it differs.
+    pub fn is_rewritten(&self) -> bool {
+        self.change == "rewritten"
+    }
+
     /// "table", "view" or "check".
     pub fn what(&self) -> &'static str {
         self.what
@@ -164,16 +214,15 @@ impl TableChange {
             "removed" => out.extend(self.rows_before.map(|n| plural(n, "row"))),
             _ => {}
         }
-        let diff = &self.diff;
-        for (n, word) in [(diff.rows_added(), "added"), (diff.rows_removed(), "removed")] {
-            if n > 0 {
+        for (n, word) in [(self.counts.added, "added"), (self.counts.removed, "removed")] {
+            if n > 0 && self.change == "changed" {
                 out.push(format!("{} {word}", plural(n, "row")));
             }
         }
-        for (column, name) in diff.changed.iter().zip(&self.changed) {
-            out.push(format!("{} changed in {}", plural(column.cells.len() as u64, "cell"), one_line(name)));
+        for (name, cells) in &self.counts.cells {
+            out.push(format!("{} changed in {}", plural(*cells, "cell"), one_line(name)));
         }
-        for change in &diff.schema {
+        for change in &self.schema {
             out.push(match change {
                 SchemaChange::Added { name, ty } => format!("column {} {ty} added", one_line(name)),
                 SchemaChange::Dropped { name, .. } => format!("column {} dropped", one_line(name)),
@@ -181,12 +230,20 @@ impl TableChange {
                 SchemaChange::Retyped { name, from, to } => format!("column {} retyped from {from} to {to}", one_line(name)),
             });
         }
+        if let Some((columns, rows)) = &self.touched {
+            if *rows {
+                out.push("other rows".to_owned());
+            }
+            if !columns.is_empty() {
+                out.push(format!("other values in {}", one_line(&columns.join(", "))));
+            }
+        }
         match self.key.as_deref() {
             None => {}
             Some([]) => out.push("no key any more".to_owned()),
             Some(names) => out.push(format!("key is {} now", one_line(&names.join(", ")))),
         }
-        if diff.reordered {
+        if self.counts.reordered {
             out.push("rows in another order".to_owned());
         }
         if self.change == "rewritten" {
@@ -195,7 +252,7 @@ impl TableChange {
         if let ("changed", Some(before), Some(after)) = (self.change, self.rows_before, self.rows_after)
             && before != after
         {
-            out.push(format!("{} rows now", count(after)));
+            out.push(format!("{} rows now", format::count(after)));
         }
         out
     }
@@ -209,14 +266,22 @@ impl TableChange {
         if self.what != "table" {
             return Value::Object(line);
         }
-        line.insert("rows_before".to_owned(), json!(self.rows_before));
-        line.insert("rows_after".to_owned(), json!(self.rows_after));
-        line.insert("rows_added".to_owned(), json!(self.diff.rows_added()));
-        line.insert("rows_removed".to_owned(), json!(self.diff.rows_removed()));
-        let cells: Map<String, Value> = self.diff.changed.iter().zip(&self.changed).map(|(c, name)| (name.clone(), json!(c.cells.len()))).collect();
-        line.insert("cells_changed".to_owned(), Value::Object(cells));
-        line.insert("reordered".to_owned(), json!(self.diff.reordered));
-        let schema = self.diff.schema.iter().map(|change| match change {
+        match &self.touched {
+            Some((columns, rows)) => {
+                line.insert("other_rows".to_owned(), json!(rows));
+                line.insert("other_values".to_owned(), json!(columns));
+            }
+            None => {
+                line.insert("rows_before".to_owned(), json!(self.rows_before));
+                line.insert("rows_after".to_owned(), json!(self.rows_after));
+                line.insert("rows_added".to_owned(), json!(self.counts.added));
+                line.insert("rows_removed".to_owned(), json!(self.counts.removed));
+                let cells: Map<String, Value> = self.counts.cells.iter().map(|(name, cells)| (name.clone(), json!(cells))).collect();
+                line.insert("cells_changed".to_owned(), Value::Object(cells));
+                line.insert("reordered".to_owned(), json!(self.counts.reordered));
+            }
+        }
+        let schema = self.schema.iter().map(|change| match change {
             SchemaChange::Added { name, ty } => json!({"change": "added", "column": name, "type": ty.to_string()}),
             SchemaChange::Dropped { name, ty } => json!({"change": "dropped", "column": name, "type": ty.to_string()}),
             SchemaChange::Renamed { from, to } => json!({"change": "renamed", "column": to, "from": from}),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DFSchemaRef};
@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use crate::chunk::Objects;
 use crate::format::Type;
 use crate::format::array::to_storage;
+use crate::repo::take_any;
 use crate::table::edit::Fill;
 use crate::table::{Table, TableError};
 
@@ -113,6 +114,35 @@ impl Condition {
             condition.parts.push(part.expr);
         }
         Ok(condition)
+    }
+}
+
+/// An SQL predicate over one state of a table, asked about single rows.
+pub struct RowTest {
+    objects: Arc<Objects>,
+    table: Arc<Table>,
+    columns: Vec<usize>,
+    expr: Arc<dyn PhysicalExpr>,
+}
+
+impl RowTest {
+    /// Plans the predicate.
+    pub fn new(objects: &Arc<Objects>, table: &Arc<Table>, predicate: &str, params: &Params) -> Result<RowTest, QueryError> {
+        let planned = plan_condition(table, predicate, params)?;
+        let whole = Conjunct::new(planned.physical(planned.expr.clone())?);
+        let columns: Vec<usize> = whole.columns.iter().copied().collect();
+        Ok(RowTest { objects: objects.clone(), table: table.clone(), expr: super::rows::rebind(&whole.expr, &columns)?, columns })
+    }
+
+    /// Whether it is true of the rows at some slots, in any order; false where there is no slot. Reads the predicate's columns there.
+    pub fn test(&self, slots: &[Option<u64>]) -> Result<Vec<bool>, QueryError> {
+        let arrays = take_any(&self.objects, &self.table, &self.columns, slots)?;
+        let fields: Vec<_> = self.table.schema.arrow(&self.columns).fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(slots.len()));
+        let batch = RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::new(fields)), arrays, &options)?;
+        let values = self.expr.evaluate(&batch).and_then(|value| value.into_array(slots.len())).map_err(|e| translate(e, 0))?;
+        let Some(values) = values.as_boolean_opt() else { return Err(QueryError::Refused("a condition must be true or false".into())) };
+        Ok(slots.iter().enumerate().map(|(i, slot)| slot.is_some() && values.is_valid(i) && values.value(i)).collect())
     }
 }
 

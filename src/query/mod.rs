@@ -39,7 +39,7 @@ pub use answer::{Answer, AnswerStream};
 pub use disputed::decide;
 pub use engine::Options;
 pub use error::QueryError;
-pub use expression::{Evaluation, Selected, evaluate, filter_slots, select};
+pub use expression::{Evaluation, RowTest, Selected, evaluate, filter_slots, select};
 pub use offered::expressions;
 pub use params::{Param, Params};
 pub use revisions::{CommitRow, ConflictRow, RefKind, RefRow, Revisions};

@@ -52,6 +52,7 @@ pub struct RowDiff {
     /// The columns of `before` and of `after`, by index.
     shown: (Vec<usize>, Vec<usize>),
     fields: Vec<usize>,
+    sparse: bool,
     limit: u64,
     batch_rows: usize,
     batch_bytes: usize,
@@ -77,7 +78,18 @@ impl RowDiff {
         let pairs = old.as_ref().zip(new.as_ref()).map(|(old, new)| common_columns(old, new)).unwrap_or_default();
         let all = |table: Option<&Arc<Table>>| (0..table.map_or(0, |t| t.columns.len())).collect();
         let shown = (all(old.as_ref().or(new.as_ref())), all(new.as_ref().or(old.as_ref())));
-        RowDiff { objects, old, new, pairs, shown, fields: (0..FIELDS.len()).collect(), limit: u64::MAX, batch_rows: 8192, batch_bytes: 16 << 20 }
+        RowDiff {
+            objects,
+            old,
+            new,
+            pairs,
+            shown,
+            fields: (0..FIELDS.len()).collect(),
+            sparse: false,
+            limit: u64::MAX,
+            batch_rows: 8192,
+            batch_bytes: 16 << 20,
+        }
     }
 
     /// The older state.
@@ -124,6 +136,17 @@ impl RowDiff {
         }
         self.shown = (before, after);
         Ok(self)
+    }
+
+    /// The columns of `before` and of `after`, by index.
+    pub fn shown(&self) -> (&[usize], &[usize]) {
+        (&self.shown.0, &self.shown.1)
+    }
+
+    /// Leaves out, as null, the cells of changed rows that do not differ, but for those of the key: they are not read.
+    pub fn sparse(mut self, yes: bool) -> RowDiff {
+        self.sparse = yes;
+        self
     }
 
     fn find(&self, name: &str) -> Result<(Option<usize>, Option<usize>), TableError> {
@@ -186,6 +209,95 @@ impl RowDiff {
         Ok(RowChanges::open(&self.objects, self.old.clone(), self.new.clone(), Some(self.pairs.clone()))?)
     }
 
+    /// Reads some rows, as [`RowDiff::rows`] gave them.
+    pub fn read(&self, rows: &[RowChange]) -> Result<RecordBatch, RepoError> {
+        let (before, after) = self.structs();
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.fields.len());
+        for field in &self.fields {
+            arrays.push(match field {
+                0 => Arc::new(StringArray::from_iter_values(rows.iter().map(word))),
+                1 => self.ids(rows)?,
+                2 => self.changed_columns(rows),
+                3 => self.side(self.old.as_ref(), &self.shown.0, &before, rows, |row| row.old_slot(), |pair| pair.0)?,
+                _ => self.side(self.new.as_ref(), &self.shown.1, &after, rows, |row| row.new_slot(), |pair| pair.1)?,
+            });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        Ok(RecordBatch::try_new_with_options(self.schema(), arrays, &options).map_err(TableError::from)?)
+    }
+
+    fn ids(&self, rows: &[RowChange]) -> Result<ArrayRef, RepoError> {
+        let place = |row: &RowChange| match row {
+            RowChange::Removed { old } => (false, *old),
+            RowChange::Added { new } | RowChange::Changed { new, .. } => (true, *new),
+        };
+        let mut ids: Vec<RowId> = Vec::with_capacity(rows.len());
+        let mut at = 0;
+        while let Some((newer, first)) = rows.get(at).map(place) {
+            // Neighbours are looked up together.
+            let n = rows[at..].iter().zip(0..).take_while(|(row, i)| place(row) == (newer, first + i)).count() as u64;
+            let run: Range<u64> = first..first + n;
+            if let Some(table) = if newer { &self.new } else { &self.old } {
+                ids.extend(table.row_ids(&self.objects, run)?);
+            }
+            at += n as usize;
+        }
+        Ok(Arc::new(StringArray::from_iter_values(ids.iter().map(RowId::to_string))))
+    }
+
+    fn changed_columns(&self, rows: &[RowChange]) -> ArrayRef {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for row in rows {
+            let RowChange::Changed { columns, .. } = row else {
+                lists.append(false);
+                continue;
+            };
+            for place in columns {
+                let column = self.pairs.get(*place).zip(self.new.as_ref()).and_then(|((_, n), new)| new.schema.columns.get(*n));
+                lists.values().append_option(column.map(|c| c.name.as_str()));
+            }
+            lists.append(true);
+        }
+        Arc::new(lists.finish())
+    }
+
+    /// The cells of one state, null where it has no such row.
+    fn side(
+        &self,
+        table: Option<&Arc<Table>>,
+        columns: &[usize],
+        fields: &Fields,
+        rows: &[RowChange],
+        slot: impl Fn(&RowChange) -> Option<u64>,
+        column_of: impl Fn(&(usize, usize)) -> usize,
+    ) -> Result<ArrayRef, RepoError> {
+        let slots: Vec<Option<u64>> = rows.iter().map(&slot).collect();
+        let Some(table) = table.filter(|_| slots.iter().any(Option::is_some)) else {
+            return Ok(new_null_array(&DataType::Struct(fields.clone()), slots.len()));
+        };
+        let valid: NullBuffer = slots.iter().map(Option::is_some).collect();
+        if fields.is_empty() {
+            return Ok(Arc::new(StructArray::new_empty_fields(slots.len(), Some(valid))));
+        }
+        let arrays = if self.sparse {
+            let key = table.schema.key_indices();
+            let mut arrays = Vec::with_capacity(columns.len());
+            for column in columns {
+                let place = self.pairs.iter().position(|pair| column_of(pair) == *column);
+                let is_wanted = |row: &RowChange| match row {
+                    RowChange::Changed { columns, .. } => key.contains(column) || place.is_some_and(|place| columns.contains(&place)),
+                    _ => true,
+                };
+                let slots: Vec<Option<u64>> = rows.iter().map(|row| slot(row).filter(|_| is_wanted(row))).collect();
+                arrays.extend(take_any(&self.objects, table, &[*column], &slots)?);
+            }
+            arrays
+        } else {
+            take_any(&self.objects, table, columns, &slots)?
+        };
+        Ok(Arc::new(StructArray::try_new(fields.clone(), arrays, Some(valid)).map_err(TableError::from)?))
+    }
+
     /// Starts reading.
     pub fn open(self) -> Result<RowDiffs, RepoError> {
         self.open_filtered(None)
@@ -197,7 +309,7 @@ impl RowDiff {
         let (before, after) = self.structs();
         let wide = |fields: &Fields, field: usize| self.fields.contains(&field) && fields.iter().any(|f| fixed_width(f.data_type()).is_none());
         let size = if wide(&before, 3) || wide(&after, 4) { FIRST_ROWS.min(self.batch_rows) } else { self.batch_rows };
-        Ok(RowDiffs { schema: self.schema(), left: self.limit, diff: self, changes, filter, kept: VecDeque::new(), before, after, size })
+        Ok(RowDiffs { schema: self.schema(), left: self.limit, diff: self, changes, filter, kept: VecDeque::new(), size })
     }
 }
 
@@ -212,8 +324,6 @@ pub struct RowDiffs {
     filter: Option<RowFilter>,
     /// Rows that the filter kept and no batch had.
     kept: VecDeque<RowChange>,
-    before: Fields,
-    after: Fields,
     left: u64,
     /// Rows of the next batch.
     size: usize,
@@ -223,6 +333,11 @@ impl RowDiffs {
     /// The schema of the batches.
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+
+    /// Whether rows of both states stand in another order.
+    pub fn reordered(&self) -> bool {
+        self.changes.reordered()
     }
 
     /// The next rows, by their slots: a batch's.
@@ -253,75 +368,16 @@ impl RowDiffs {
             return Ok(None);
         }
         self.left -= rows.len() as u64;
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.diff.fields.len());
+        let batch = self.diff.read(&rows)?;
         let mut bytes = 0;
-        for field in &self.diff.fields {
-            let array: ArrayRef = match field {
-                0 => Arc::new(StringArray::from_iter_values(rows.iter().map(word))),
-                1 => self.ids(&rows)?,
-                2 => self.columns(&rows),
-                3 => self.side(self.diff.old.as_ref(), &self.diff.shown.0, &self.before, &rows.iter().map(old_slot).collect::<Vec<_>>())?,
-                _ => self.side(self.diff.new.as_ref(), &self.diff.shown.1, &self.after, &rows.iter().map(new_slot).collect::<Vec<_>>())?,
-            };
+        for (field, array) in self.diff.fields.iter().zip(batch.columns()) {
             if *field > 2 {
                 bytes += array.to_data().get_slice_memory_size().map_err(TableError::from)?;
             }
-            arrays.push(array);
         }
         let fit = self.diff.batch_bytes / (bytes / rows.len()).max(1);
         self.size = fit.min(self.size.saturating_mul(4)).clamp(1, self.diff.batch_rows);
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        Ok(Some(RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options).map_err(TableError::from)?))
-    }
-
-    fn ids(&self, rows: &[RowChange]) -> Result<ArrayRef, RepoError> {
-        let place = |row: &RowChange| match row {
-            RowChange::Removed { old } => (false, *old),
-            RowChange::Added { new } | RowChange::Changed { new, .. } => (true, *new),
-        };
-        let mut ids: Vec<RowId> = Vec::with_capacity(rows.len());
-        let mut at = 0;
-        while let Some((newer, first)) = rows.get(at).map(place) {
-            // Neighbours are looked up together.
-            let n = rows[at..].iter().zip(0..).take_while(|(row, i)| place(row) == (newer, first + i)).count() as u64;
-            let run: Range<u64> = first..first + n;
-            if let Some(table) = if newer { &self.diff.new } else { &self.diff.old } {
-                ids.extend(table.row_ids(&self.diff.objects, run)?);
-            }
-            at += n as usize;
-        }
-        Ok(Arc::new(StringArray::from_iter_values(ids.iter().map(RowId::to_string))))
-    }
-
-    fn columns(&self, rows: &[RowChange]) -> ArrayRef {
-        let mut lists = ListBuilder::new(StringBuilder::new());
-        for row in rows {
-            let RowChange::Changed { columns, .. } = row else {
-                lists.append(false);
-                continue;
-            };
-            for place in columns {
-                let column = self.diff.pairs.get(*place).zip(self.diff.new.as_ref()).and_then(|((_, n), new)| new.schema.columns.get(*n));
-                lists.values().append_option(column.map(|c| c.name.as_str()));
-            }
-            lists.append(true);
-        }
-        Arc::new(lists.finish())
-    }
-
-    /// The cells of one state, null where it has no such row.
-    fn side(&self, table: Option<&Arc<Table>>, columns: &[usize], fields: &Fields, slots: &[Option<u64>]) -> Result<ArrayRef, RepoError> {
-        let Some(table) = table.filter(|_| slots.iter().any(Option::is_some)) else {
-            return Ok(new_null_array(&DataType::Struct(fields.clone()), slots.len()));
-        };
-        let arrays = take_any(&self.diff.objects, table, columns, slots)?;
-        let valid: NullBuffer = slots.iter().map(Option::is_some).collect();
-        let rows = if fields.is_empty() {
-            StructArray::new_empty_fields(slots.len(), Some(valid))
-        } else {
-            StructArray::try_new(fields.clone(), arrays, Some(valid)).map_err(TableError::from)?
-        };
-        Ok(Arc::new(rows))
+        Ok(Some(batch))
     }
 }
 
@@ -360,19 +416,5 @@ fn word(row: &RowChange) -> &'static str {
         RowChange::Added { .. } => "added",
         RowChange::Removed { .. } => "removed",
         RowChange::Changed { .. } => "changed",
-    }
-}
-
-fn old_slot(row: &RowChange) -> Option<u64> {
-    match row {
-        RowChange::Removed { old } | RowChange::Changed { old, .. } => Some(*old),
-        RowChange::Added { .. } => None,
-    }
-}
-
-fn new_slot(row: &RowChange) -> Option<u64> {
-    match row {
-        RowChange::Added { new } | RowChange::Changed { new, .. } => Some(*new),
-        RowChange::Removed { .. } => None,
     }
 }

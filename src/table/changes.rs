@@ -24,6 +24,24 @@ pub enum RowChange {
     Changed { old: u64, new: u64, columns: Vec<usize> },
 }
 
+impl RowChange {
+    /// The row's slot in the older state.
+    pub fn old_slot(&self) -> Option<u64> {
+        match self {
+            RowChange::Removed { old } | RowChange::Changed { old, .. } => Some(*old),
+            RowChange::Added { .. } => None,
+        }
+    }
+
+    /// The row's slot in the newer state.
+    pub fn new_slot(&self) -> Option<u64> {
+        match self {
+            RowChange::Added { new } | RowChange::Changed { new, .. } => Some(*new),
+            RowChange::Removed { .. } => None,
+        }
+    }
+}
+
 /// Cells compared at first, and at most, at a time...
 const COMPARED_ROWS: (u64, u64) = (1024, 65_536);
 /// ... and about so many bytes of them.
@@ -40,6 +58,7 @@ pub struct RowChanges {
     old: Option<Arc<Table>>,
     new: Option<Arc<Table>>,
     pairs: Vec<(usize, usize)>,
+    reordered: bool,
     /// Readers of the pairs that may differ, and the place of each in `pairs`.
     readers: Vec<(usize, (ColumnReader, ColumnReader))>,
     /// What is left, the next last.
@@ -64,13 +83,24 @@ impl RowChanges {
         new: Option<Arc<Table>>,
         pairs: Option<Vec<(usize, usize)>>,
     ) -> Result<RowChanges, TableError> {
-        let mut out = RowChanges { objects: objects.clone(), old, new, pairs: Vec::new(), readers: Vec::new(), steps: Vec::new(), lone: None, both: None };
+        let mut out = RowChanges {
+            objects: objects.clone(),
+            old,
+            new,
+            pairs: Vec::new(),
+            reordered: false,
+            readers: Vec::new(),
+            steps: Vec::new(),
+            lone: None,
+            both: None,
+        };
         match (&out.old, &out.new) {
             (None, None) => {}
             (Some(old), None) => out.steps.push(Step::Removed(0..old.slots(objects)?)),
             (None, Some(new)) => out.steps.push(Step::Added(0..new.slots(objects)?)),
             (Some(old), Some(new)) => {
                 let segments = align(objects, old, new)?;
+                out.reordered = segments.windows(2).any(|w| w[1].old < w[0].old);
                 let in_place = matches!(segments.as_slice(), [one] if one.old == 0 && one.new == 0);
                 out.pairs = pairs.unwrap_or_else(|| common_columns(old, new));
                 for (place, (o, n)) in out.pairs.iter().enumerate() {
@@ -88,6 +118,11 @@ impl RowChanges {
     /// The columns that are compared, by their indices in the older and the newer state.
     pub fn pairs(&self) -> &[(usize, usize)] {
         &self.pairs
+    }
+
+    /// Whether rows of both states stand in another order.
+    pub fn reordered(&self) -> bool {
+        self.reordered
     }
 
     /// The next row that differs.

@@ -151,8 +151,8 @@ fn a_page_shows_data_as_text_alone() {
     assert!(page.contains("plain <ins>&lt;script&gt;alert(1)&lt;/script&gt;</ins>") && page.contains("<del>words</del>"), "{page}");
     assert!(page.contains("&lt;b&gt;bold&lt;/b&gt;") && page.contains("&quot;quoted&quot; &amp; more"), "{page}");
     assert!(!page.contains("<script"), "{page}");
-    s.ok(["diff", "--html", "one.html", "-n", "1", "--", "notes", "note"]);
-    assert!(s.read("one.html").contains("more not shown"));
+    s.ok(["diff", "--html", "none.html", "-n", "0", "--", "notes", "note"]);
+    assert!(s.read("none.html").contains("3 rows more not shown"));
     assert_eq!(s.run(["diff", "--html", "no/such/folder.html"]).code, 3);
     assert!(s.refused(2, ["diff", "--html", "page.html"]).contains("--force"));
     s.ok(["diff", "--html", "page.html", "--force"]);
@@ -181,8 +181,9 @@ fn long_texts_bytes_and_vectors_are_told_apart() {
     s.ok(["import", "t", "a.jsonl", "--key", "id", "--types", "v=embedding(3)"]);
     let shown = s.ok(["diff", "--", "t", "v"]);
     assert!(shown.contains("moved by 1 (L2)") && !shown.contains("NaN") && !shown.contains("leaps"), "{shown}");
-    // At most so many cells in all, and a column that is gone can be asked about.
-    assert_eq!(s.ok(["diff", "--json", "-n", "1"]).lines().count(), 1);
+    // At most so many rows, and a column that is gone can be asked about.
+    assert_eq!(s.ok(["diff", "--json", "-n", "1"]).lines().count(), 2);
+    assert_eq!(s.ok(["diff", "--json", "-n", "0"]).lines().count(), 0);
     s.ok(["column", "drop", "t", "note"]);
     assert_eq!(
         s.ok(["diff", "--json", "--", "t", "note"]),

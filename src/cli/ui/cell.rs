@@ -1,5 +1,7 @@
 //! One cell of a record batch as text for a person: short, on one line, never megabytes.
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray};
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
@@ -14,24 +16,54 @@ use crate::repo::files::media::sniff;
 pub struct Cell {
     /// One line.
     pub text: String,
+    /// How it is drawn.
+    pub tone: Tone,
+    /// Parts of the text that are drawn otherwise, by their bytes, in order.
+    pub marks: Vec<(Range<usize>, Tone)>,
+}
+
+/// What a cell's text means, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tone {
+    /// A value.
+    #[default]
+    Plain,
     /// Null, or a description in place of the value: drawn dim.
-    pub dim: bool,
+    Dim,
+    /// What is new.
+    Added,
+    /// What is gone.
+    Removed,
 }
 
 impl Cell {
     /// A value's text.
     pub fn plain(text: impl AsRef<str>) -> Cell {
-        Cell { text: format::one_line(text.as_ref()), dim: false }
+        Cell { text: format::one_line(text.as_ref()), tone: Tone::Plain, marks: Vec::new() }
     }
 
     /// A description in place of a value.
     pub fn note(text: impl Into<String>) -> Cell {
-        Cell { text: text.into(), dim: true }
+        Cell { text: text.into(), tone: Tone::Dim, marks: Vec::new() }
     }
 
     /// The absence of a value.
     pub fn null() -> Cell {
         Cell::note("null")
+    }
+
+    /// The same in another tone.
+    pub fn toned(self, tone: Tone) -> Cell {
+        Cell { tone, ..self }
+    }
+
+    /// Adds text in a tone of its own; it must be one line.
+    pub fn push(&mut self, text: &str, tone: Tone) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        if tone != self.tone {
+            self.marks.push((start..self.text.len(), tone));
+        }
     }
 }
 
@@ -46,6 +78,7 @@ const VECTOR_HEAD: usize = 3;
 pub struct Printer<'a> {
     array: &'a ArrayRef,
     how: How<'a>,
+    hashed: bool,
 }
 
 enum How<'a> {
@@ -78,7 +111,12 @@ impl<'a> Printer<'a> {
             }
             _ => How::Arrow(ArrayFormatter::try_new(array, &FORMAT)?),
         };
-        Ok(Printer { array, how })
+        Ok(Printer { array, how, hashed: false })
+    }
+
+    /// Describes media, and bytes of some length, with the first digits of their BLAKE3, so that two of one size can be told apart.
+    pub fn hashed(self) -> Printer<'a> {
+        Printer { hashed: true, ..self }
     }
 
     /// The cell of `row`; a row that is not there prints as null.
@@ -92,8 +130,11 @@ impl<'a> Printer<'a> {
                 Err(e) => Cell::note(format!("<{e}>")),
             },
             How::Text => text_at(self.array, row).map_or_else(Cell::null, text),
-            How::Bytes => bytes_at(self.array, row).map_or_else(Cell::null, hex),
-            How::Media(what) => bytes_at(self.array, row).map_or_else(Cell::null, |bytes| media(what, bytes)),
+            How::Bytes => match bytes_at(self.array, row) {
+                Some(bytes) if self.hashed && bytes.len() > HEX_MAX => media("binary", bytes, true),
+                bytes => bytes.map_or_else(Cell::null, hex),
+            },
+            How::Media(what) => bytes_at(self.array, row).map_or_else(Cell::null, |bytes| media(what, bytes, self.hashed)),
             How::Vector { list, shape } => vector(&list.value(row), shape),
         }
     }
@@ -106,7 +147,11 @@ pub fn is_right_aligned(data_type: &DataType) -> bool {
     data_type.is_numeric()
 }
 
-fn text_at(array: &ArrayRef, row: usize) -> Option<&str> {
+/// The text of a text cell of any layout.
+pub fn text_at(array: &ArrayRef, row: usize) -> Option<&str> {
+    if row >= array.len() || array.is_null(row) {
+        return None;
+    }
     match array.data_type() {
         DataType::Utf8 => Some(array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row)),
@@ -116,8 +161,8 @@ fn text_at(array: &ArrayRef, row: usize) -> Option<&str> {
 }
 
 /// The bytes of a binary cell of any layout.
-fn bytes_at(array: &ArrayRef, row: usize) -> Option<&[u8]> {
-    if row >= array.len() {
+pub fn bytes_at(array: &ArrayRef, row: usize) -> Option<&[u8]> {
+    if row >= array.len() || array.is_null(row) {
         return None;
     }
     match array.data_type() {
@@ -141,7 +186,7 @@ fn hex(value: &[u8]) -> Cell {
 }
 
 /// `<image jpeg 640x480 31 KB>`, `<video mp4 320x240 5.2 s 1.1 MB>`: with what the bytes tell of themselves.
-fn media(what: &str, value: &[u8]) -> Cell {
+fn media(what: &str, value: &[u8], hashed: bool) -> Cell {
     let mut words = vec![what.to_owned()];
     if let Some(media) = sniff(value) {
         words.push(media.media_type.split_once('/').map_or(media.media_type, |(_, kind)| kind).to_owned());
@@ -149,6 +194,9 @@ fn media(what: &str, value: &[u8]) -> Cell {
         words.extend(media.duration_ms.map(|ms| format!("{} s", format::brief((ms as f64 / 100.0).round() / 10.0))));
     }
     words.push(format::bytes(value.len() as u64));
+    if hashed {
+        words.push(blake3::hash(value).to_hex().chars().take(8).collect());
+    }
     Cell::note(format!("<{}>", words.join(" ")))
 }
 

@@ -1,11 +1,12 @@
 //! Tables drawn in the terminal, and as Markdown. Widths are those on the screen, not counts of characters.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr;
 
 use super::Ui;
-use super::cell::Cell;
+use super::cell::{Cell, Tone};
 use super::paint::Paint;
 
 /// A column's heading.
@@ -130,7 +131,7 @@ impl<'a> Drawing<'a> {
         }
         let layout = fit(&wanted, total);
         let mut drawing = Drawing { out, paint, headings, layout, cut: total.is_some() };
-        let names: Vec<Cell> = drawing.headings.iter().map(|h| Cell { text: h.name.clone(), dim: false }).collect();
+        let names: Vec<Cell> = drawing.headings.iter().map(|h| Cell::plain(&h.name)).collect();
         drawing.line(&names, true)?;
         let rule: Vec<String> = drawing.layout.columns.iter().map(|c| "─".repeat(c.map_or(1, |(_, w)| w) + 2)).collect();
         let rule = rule.join("┼");
@@ -170,14 +171,31 @@ impl<'a> Drawing<'a> {
             write!(self.out, " {before}")?;
             if heading {
                 write!(self.out, "{}", self.paint.heading(text))?;
-            } else if cell.dim {
-                write!(self.out, "{}", self.paint.dim(text))?;
             } else {
-                write!(self.out, "{text}")?;
+                let shared = text.bytes().zip(cell.text.bytes()).take_while(|(a, b)| a == b).count();
+                let mut at = 0;
+                for (range, tone) in &cell.marks {
+                    // Of a text that was cut, what is left of the mark.
+                    let (from, to) = (range.start.min(shared), range.end.min(shared));
+                    part(self.out, self.paint, &text, at..from, cell.tone)?;
+                    part(self.out, self.paint, &text, from..to, *tone)?;
+                    at = to;
+                }
+                part(self.out, self.paint, &text, at..text.len(), cell.tone)?;
             }
             write!(self.out, "{after}{}", if at == last { "" } else { " " })?;
         }
         writeln!(self.out)
+    }
+}
+
+fn part(out: &mut dyn Write, paint: Paint, text: &str, range: Range<usize>, tone: Tone) -> io::Result<()> {
+    let Some(text) = text.get(range).filter(|text| !text.is_empty()) else { return Ok(()) };
+    match tone {
+        Tone::Plain => write!(out, "{text}"),
+        Tone::Dim => write!(out, "{}", paint.dim(text)),
+        Tone::Added => write!(out, "{}", paint.added(text)),
+        Tone::Removed => write!(out, "{}", paint.removed(text)),
     }
 }
 
@@ -250,6 +268,22 @@ mod tests {
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abc", 0), "");
+    }
+
+    #[test]
+    fn parts_of_a_cell_are_coloured_as_far_as_they_are_shown() {
+        let mut cell = Cell::plain("a ");
+        cell.push("日本", Tone::Added);
+        cell.push(" and more", Tone::Plain);
+        let drawn = |width: usize| {
+            let mut out = Vec::new();
+            let mut drawing = Drawing::begin(&mut out, Paint { on: true }, Some(width), vec![Heading::left("x")], &[vec![cell.clone()]]).unwrap();
+            drawing.row(std::slice::from_ref(&cell)).unwrap();
+            String::from_utf8(out).unwrap().lines().last().unwrap().to_owned()
+        };
+        assert_eq!(drawn(40), " a \u{1b}[32m日本\u{1b}[0m and more");
+        assert_eq!(drawn(8), " a \u{1b}[32m日\u{1b}[0m…");
+        assert_eq!(drawn(5), " a…");
     }
 
     #[test]

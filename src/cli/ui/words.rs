@@ -104,11 +104,15 @@ const CONTEXT: usize = 40;
 
 /// A stretch that both texts have, cut in its middle where it is long; `first` and `last` say that nothing stands before and behind it.
 pub fn shorten(text: &str, first: bool, last: bool) -> String {
+    shorten_to(text, first, last, CONTEXT)
+}
+
+fn shorten_to(text: &str, first: bool, last: bool, context: usize) -> String {
     if first && last {
         return text.to_owned();
     }
     let n = text.chars().count();
-    let (head, tail) = (if first { 0 } else { CONTEXT }, if last { 0 } else { CONTEXT });
+    let (head, tail) = (if first { 0 } else { context }, if last { 0 } else { context });
     if n <= head + tail + 3 {
         return text.to_owned();
     }
@@ -117,18 +121,27 @@ pub fn shorten(text: &str, first: bool, last: bool) -> String {
     format!("{head}…{tail}")
 }
 
+/// The words, each on one line, with `context` characters of long stretches that both have kept beside what changed.
+pub fn one_line_words<'a>(words: &[Word<'a>], context: usize) -> Vec<(Word<'a>, String)> {
+    let last = words.len().saturating_sub(1);
+    let part = |(i, word): (usize, &Word<'a>)| match word {
+        Word::Same(text) => (*word, one_line(&shorten_to(text, i == 0, i == last, context))),
+        Word::Removed(text) | Word::Added(text) => (*word, one_line(text)),
+    };
+    words.iter().enumerate().map(part).collect()
+}
+
 /// One line with the words marked: by colour, or without it as `[-old-]{+new+}`. Long stretches that both have are cut.
 pub fn marked(before: &str, after: &str, paint: Paint) -> String {
     let words = words(before, after);
-    let last = words.len().saturating_sub(1);
-    let part = |(i, word): (usize, &Word<'_>)| match word {
-        Word::Same(text) => one_line(&shorten(text, i == 0, i == last)),
-        Word::Removed(text) if paint.on => paint.removed(one_line(text)).to_string(),
-        Word::Added(text) if paint.on => paint.added(one_line(text)).to_string(),
-        Word::Removed(text) => format!("[-{}-]", one_line(text)),
-        Word::Added(text) => format!("{{+{}+}}", one_line(text)),
+    let part = |(word, text): (Word<'_>, String)| match word {
+        Word::Same(_) => text,
+        Word::Removed(_) if paint.on => paint.removed(text).to_string(),
+        Word::Added(_) if paint.on => paint.added(text).to_string(),
+        Word::Removed(_) => format!("[-{text}-]"),
+        Word::Added(_) => format!("{{+{text}+}}"),
     };
-    words.iter().enumerate().map(part).collect()
+    one_line_words(&words, CONTEXT).into_iter().map(part).collect()
 }
 
 #[cfg(test)]

@@ -1,16 +1,14 @@
 //! `dsv query`.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::cli::answer::{self, Form};
 use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::sql;
-use crate::cli::ui::{format, rows};
-use crate::repo::files::{FileFormat, Target, WriteOptions};
+use crate::cli::ui::format;
+use crate::repo::files::FileFormat;
 
 /// Ask in SQL, of any revision
 ///
@@ -69,36 +67,7 @@ impl Query {
             }
             return Ok(());
         };
-        let path = context.path(path);
-        if path.is_file() && !self.force {
-            return Err(CliError::usage(format!("'{}' exists already", path.display())).hint("--force writes over it"));
-        }
-        let form = form.or_else(|| path.extension().is_some_and(|e| e == "md").then_some(Form::Markdown));
-        let (rows, size) = match form {
-            Some(text @ (Form::Table | Form::Markdown)) => {
-                let failed = |e: std::io::Error| CliError::fault(format!("{}: {e}", path.display()));
-                let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
-                let rows = match text {
-                    Form::Markdown => rows::markdown(&mut file, &schema, &mut batches)?,
-                    _ => rows::table(&context.ui.plain(), &mut file, &schema, &mut batches)?,
-                };
-                file.flush().map_err(failed)?;
-                (rows, file.get_ref().metadata().map_err(failed)?.len())
-            }
-            other => {
-                let format = match other {
-                    Some(Form::File(format)) => Some(format),
-                    _ => None,
-                };
-                let options = WriteOptions { format, ..WriteOptions::default() };
-                let written = answer::write(Target::Path(path), &answer::columns(&schema)?, &mut batches, &options, &progress)?;
-                (written.rows, written.bytes)
-            }
-        };
-        drop(batches);
-        let shown = self.output.as_deref().unwrap_or(Path::new("")).display();
-        context.ui.note(format!("Wrote {} to {shown} ({})", format::plural(rows, "row"), format::bytes(size)));
-        Ok(())
+        answer::save(context, path, form, self.force, &schema, &mut batches, &progress)
     }
 
     /// The query itself, from where it is.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayData, ArrayRef, BinaryArray, BooleanArray, FixedSizeListArray, ListArray, StringArray, StructArray, make_array, new_empty_array,
+    Array, ArrayData, ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeListArray, ListArray, StringArray, StructArray, make_array, new_empty_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 
 use super::super::FormatError;
 use super::fixed_width;
@@ -101,7 +101,10 @@ impl Decoder<'_> {
                 Arc::new(FixedSizeListArray::try_new(item.clone(), *n, child, nulls).map_err(fail)?)
             }
             DataType::Struct(fields) => {
-                let columns = fields.iter().map(|field| self.node(field.data_type(), rows)).collect::<Result<Vec<_>, _>>()?;
+                let mut columns = fields.iter().map(|field| self.node(field.data_type(), rows)).collect::<Result<Vec<_>, _>>()?;
+                if let Some(nulls) = &nulls {
+                    columns = fields.iter().zip(columns).map(|(field, column)| masked(field, column, nulls)).collect::<Result<_, _>>()?;
+                }
                 Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, rows).map_err(fail)?)
             }
             other => {
@@ -120,6 +123,20 @@ impl Decoder<'_> {
         debug_assert_eq!(array.len(), rows);
         Ok(array)
     }
+}
+
+/// A field of structs, null where they are: what lies there is stored as present, and readers that look at a field alone would take it for a value.
+fn masked(field: &Field, column: ArrayRef, nulls: &NullBuffer) -> Result<ArrayRef, FormatError> {
+    if !field.is_nullable() {
+        return Ok(column);
+    }
+    let both = NullBuffer::union(column.nulls(), Some(nulls));
+    if let Some(inner) = column.as_struct_opt() {
+        let fields = inner.fields().iter().zip(inner.columns());
+        let columns = fields.map(|(field, column)| masked(field, column.clone(), nulls)).collect::<Result<Vec<_>, _>>()?;
+        return Ok(Arc::new(StructArray::try_new_with_length(inner.fields().clone(), columns, both, inner.len()).map_err(fail)?));
+    }
+    Ok(make_array(column.to_data().into_builder().nulls(both).build().map_err(fail)?))
 }
 
 fn last(offsets: &OffsetBuffer<i32>) -> usize {

@@ -340,6 +340,23 @@ fn aligned_buffers_are_shared() {
 }
 
 #[test]
+fn fields_of_a_null_struct_are_null() {
+    let inner = Fields::from(vec![child("n", DataType::Int64)]);
+    let outer = Fields::from(vec![child("t", DataType::Utf8), child("s", DataType::Struct(inner.clone()))]);
+    let numbers: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![1, 2, 3]));
+    let structs: ArrayRef = Arc::new(StructArray::new(inner, vec![numbers], Some(vec![true, true, false].into())));
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+    let array: ArrayRef = Arc::new(StructArray::new(outer, vec![text, structs], Some(vec![true, false, true].into())));
+    let (bytes, validity) = encode(array.as_ref(), 1).unwrap();
+    let read = decode(array.data_type(), 3, &validity, bytes.into(), 1).unwrap();
+    let read = read.as_struct();
+    let nulls = |array: &ArrayRef| (0..3).map(|i| array.is_null(i)).collect::<Vec<_>>();
+    assert_eq!(nulls(read.column(0)), [false, true, false]);
+    assert_eq!(nulls(read.column(1)), [false, true, true]);
+    assert_eq!(nulls(read.column(1).as_struct().column(0)), [false, true, true]);
+}
+
+#[test]
 fn other_layouts_are_brought_to_the_storage_types() {
     use arrow::compute::cast;
     let text: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("bb"), Some("a")]));

@@ -84,3 +84,16 @@ fn what_is_no_expression_over_rows_is_refused() {
     let stopped = select(&twin.objects, &twin.table, Some("n > 1000"), &Params::new(), vec![0]).unwrap().interrupted_by(std::sync::Arc::new(|| true)).next();
     assert!(matches!(stopped, Some(Err(QueryError::Interrupted))));
 }
+
+#[test]
+fn a_predicate_is_asked_about_single_rows() {
+    let twin = table();
+    let passed = |sql: &str, slots: &[Option<u64>]| RowTest::new(&twin.objects, &twin.table, sql, &Params::new()).unwrap().test(slots).unwrap();
+    assert_eq!(passed("n > 100 OR s = 'row 7'", &[Some(250), Some(7), None, Some(8), Some(105), Some(250)]), [true, true, false, false, false, true]);
+    assert_eq!(passed("true", &[Some(1), None]), [true, false]);
+    assert_eq!(passed("NULL", &[Some(1)]), [false]);
+    assert!(passed("n > 1", &[]).is_empty());
+    let refused = |sql: &str| RowTest::new(&twin.objects, &twin.table, sql, &Params::new()).err().unwrap().to_string();
+    assert_eq!(refused("n"), "a condition must be true or false, not int32");
+    assert_eq!(refused("m > 1"), "no column 'm' at line 1, column 1");
+}

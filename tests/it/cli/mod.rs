@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod checking;
+mod differences;
 mod formats;
 mod help;
 mod history;

@@ -3,17 +3,18 @@
 use std::fmt::Write as _;
 use std::io::{Cursor, Write};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
-use arrow::datatypes::Field;
+use arrow::array::{Array, AsArray, RecordBatch};
 use image::ImageReader;
 use image::codecs::jpeg::JpegEncoder;
 
-use super::error::CliError;
-use super::ui::cell::Printer;
-use super::ui::format;
-use super::ui::words::{Word, shorten, words};
+use super::count::Counts;
+use super::rows::{Cells, Rows, Side};
+use super::{Differing, schema_words};
+use crate::cli::error::CliError;
+use crate::cli::ui::cell::Printer;
+use crate::cli::ui::format;
+use crate::cli::ui::words::{Word, shorten, words};
 use crate::format::Type;
-use crate::repo::diff::RowDiff;
 use crate::repo::files::base64_text;
 
 /// The longer side of a thumbnail, in pixels.
@@ -44,25 +45,10 @@ pub struct Version {
     pub about: String,
 }
 
-/// A table that differs.
-pub struct Section {
-    /// Its name.
-    pub name: String,
-    /// What changed, in a line.
-    pub summary: String,
-    /// Changes of the columns, a line each.
-    pub schema: Vec<String>,
-    /// The columns of its key.
-    pub key: Vec<String>,
-    /// The rows that differ.
-    pub rows: RowDiff,
-    /// How many there are.
-    pub total: u64,
-    /// True where the table or its columns differ, whatever its rows do.
-    pub differs: bool,
-}
+/// A table that differs, what changed in a line, and how much.
+pub type Section = (Differing, String, Counts);
 
-/// Writes the page: of each table at most `limit` rows.
+/// Writes the page: of each table at most `limit` rows of a kind.
 pub fn write(out: &mut dyn Write, before: &Version, after: &Version, others: &[String], sections: Vec<Section>, limit: u64) -> Result<(), CliError> {
     let title = format!("{} → {}", before.name, after.name);
     writeln!(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")?;
@@ -92,16 +78,16 @@ fn list(out: &mut dyn Write, lines: &[String]) -> Result<(), CliError> {
     Ok(writeln!(out, "</ul>")?)
 }
 
-fn write_section(out: &mut dyn Write, section: Section, limit: u64) -> Result<(), CliError> {
-    writeln!(out, "<h2>{}</h2><p class=\"dim\">{}</p>", escape(&section.name), escape(&section.summary))?;
-    list(out, &section.schema)?;
-    // Rows of a kind stand together; each kind is read for itself as they come.
+fn write_section(out: &mut dyn Write, (table, summary, counts): Section, limit: u64) -> Result<(), CliError> {
+    writeln!(out, "<h2>{}</h2><p class=\"dim\">{}</p>", escape(&table.entry.name), escape(&summary))?;
+    list(out, &table.schema.iter().map(schema_words).collect::<Vec<_>>())?;
+    // Rows of a kind stand together; they come in the order of the table.
     let (mut changed, mut came, mut went) = (String::new(), Vec::new(), Vec::new());
     let mut shown = 0u64;
-    for batch in section.rows.limit(limit).batch_rows(256).open()? {
+    for batch in table.rows.clone().sparse(true).batch_rows(256).open_filtered(table.filter(limit))? {
         let batch = batch?;
         shown += batch.num_rows() as u64;
-        rows(&batch, &section.key, &mut changed, &mut came, &mut went)?;
+        rows(&table, &batch, &mut changed, &mut came, &mut went)?;
     }
     if !changed.is_empty() {
         writeln!(
@@ -114,40 +100,28 @@ fn write_section(out: &mut dyn Write, section: Section, limit: u64) -> Result<()
             writeln!(out, "<h3>{title}</h3><div class=\"scroll\"><table>{head}{}</table></div>", body.concat())?;
         }
     }
-    if section.total > shown {
-        writeln!(out, "<p class=\"dim\">{} more not shown.</p>", format::plural(section.total - shown, "row"))?;
+    let total = counts.added + counts.removed + counts.changed;
+    if total > shown {
+        writeln!(out, "<p class=\"dim\">{} more not shown.</p>", format::plural(total - shown, "row"))?;
     }
     Ok(())
 }
 
-fn side(batch: &RecordBatch, index: usize) -> Option<&StructArray> {
-    batch.column(index).as_struct_opt()
-}
-
-fn rows(batch: &RecordBatch, key: &[String], changed: &mut String, came: &mut Vec<String>, went: &mut Vec<String>) -> Result<(), CliError> {
-    let (Some(words), Some(ids), Some(lists)) =
-        (batch.column(0).as_string_opt::<i32>(), batch.column(1).as_string_opt::<i32>(), batch.column(2).as_list_opt::<i32>())
-    else {
-        return Ok(());
-    };
-    let (Some(before), Some(after)) = (side(batch, 3), side(batch, 4)) else { return Ok(()) };
-    for row in 0..batch.num_rows() {
-        match words.value(row) {
-            "added" => whole(after, row, came)?,
-            "removed" => whole(before, row, went)?,
+fn rows(table: &Differing, batch: &RecordBatch, changed: &mut String, came: &mut Vec<String>, went: &mut Vec<String>) -> Result<(), CliError> {
+    let read = Rows::new(&table.rows, batch);
+    let compared = table.compared();
+    for row in 0..read.count() {
+        match read.change(row) {
+            "added" => whole(&read, Side::After, row, came)?,
+            "removed" => whole(&read, Side::Before, row, went)?,
             _ => {
-                let names = lists.value(row);
-                let Some(names) = names.as_string_opt::<i32>() else { continue };
-                let named = row_name(after, key, row)?.unwrap_or_else(|| ids.value(row).to_owned());
-                for (n, name) in names.iter().flatten().enumerate() {
+                let named = read.name(row)?;
+                for (n, name) in read.columns(row).iter().enumerate() {
                     let label = if n == 0 { named.as_str() } else { "" };
-                    let Some(new) = cell(after, name) else { continue };
-                    // A renamed column stands before under its old name, in the same place among those that both have.
-                    let old = cell(before, name);
-                    let (was, is) = match old {
-                        Some(old) => pair(old, new, row)?,
-                        None => ("<span class=\"dim\">(renamed)</span>".to_owned(), html(new, row)?),
-                    };
+                    let Some(column) = compared.iter().find(|c| c.name == *name) else { continue };
+                    let cells = read.cells(Side::Before, column.index.0).zip(read.cells(Side::After, column.index.1));
+                    let Some((before, after)) = cells else { continue };
+                    let (was, is) = pair(before, after, row)?;
                     let _ =
                         write!(changed, "<tr><td class=\"key\">{}</td><td class=\"name\">{}</td><td>{was}</td><td>{is}</td></tr>", escape(label), escape(name));
                 }
@@ -157,30 +131,14 @@ fn rows(batch: &RecordBatch, key: &[String], changed: &mut String, came: &mut Ve
     Ok(())
 }
 
-type Cells<'a> = (&'a Field, &'a ArrayRef);
-
-fn cell<'a>(cells: &'a StructArray, name: &str) -> Option<Cells<'a>> {
-    let index = cells.fields().iter().position(|field| field.name() == name)?;
-    Some((cells.fields().get(index)?, cells.columns().get(index)?))
-}
-
-fn row_name(cells: &StructArray, key: &[String], row: usize) -> Result<Option<String>, CliError> {
-    let mut parts = Vec::new();
-    for name in key {
-        let Some(cell) = cell(cells, name) else { return Ok(None) };
-        parts.push(format!("{name}={}", text(cell, row)?));
-    }
-    Ok((!parts.is_empty()).then(|| parts.join(", ")))
-}
-
 /// A row in a table of its own kind, the head first.
-fn whole(cells: &StructArray, row: usize, lines: &mut Vec<String>) -> Result<(), CliError> {
+fn whole(read: &Rows<'_>, side: Side, row: usize, lines: &mut Vec<String>) -> Result<(), CliError> {
     if lines.is_empty() {
-        lines.push(format!("<tr>{}</tr>", cells.fields().iter().map(|f| format!("<th>{}</th>", escape(f.name()))).collect::<String>()));
+        lines.push(format!("<tr>{}</tr>", read.all(side).map(|(column, _)| format!("<th>{}</th>", escape(&column.name))).collect::<String>()));
     }
     let mut line = String::from("<tr>");
-    for (field, column) in cells.fields().iter().zip(cells.columns()) {
-        let _ = write!(line, "<td>{}</td>", html((field, column), row)?);
+    for (column, cells) in read.all(side) {
+        let _ = write!(line, "<td>{}</td>", html((&column.ty, cells), row)?);
     }
     line.push_str("</tr>");
     lines.push(line);
@@ -212,20 +170,20 @@ fn cut(text: &str) -> String {
     if text.chars().count() <= TEXT_MAX { text.to_owned() } else { format!("{}…", text.chars().take(TEXT_MAX).collect::<String>()) }
 }
 
-fn text((field, column): Cells<'_>, row: usize) -> Result<String, CliError> {
+fn text((ty, column): Cells<'_>, row: usize) -> Result<String, CliError> {
     if let Some(text) = column.as_string_opt::<i32>().filter(|text| text.is_valid(row)) {
         return Ok(cut(text.value(row)));
     }
-    Ok(Printer::new(field, column).map_err(|e| CliError::fault(e.to_string()))?.cell(row).text)
+    Ok(Printer::new(&ty.field("", true), column).map_err(|e| CliError::fault(e.to_string()))?.cell(row).text)
 }
 
 fn html(cells: Cells<'_>, row: usize) -> Result<String, CliError> {
-    let (field, column) = cells;
+    let (ty, column) = cells;
     if column.is_null(row) {
         return Ok("<span class=\"null\">null</span>".to_owned());
     }
     let said = escape(&text(cells, row)?);
-    if let (Ok(Type::Image), Some(bytes)) = (Type::from_field(field), column.as_binary_opt::<i32>())
+    if let (Type::Image, Some(bytes)) = (ty, column.as_binary_opt::<i32>())
         && let Some(picture) = thumbnail(bytes.value(row))
     {
         return Ok(format!("<figure><img alt=\"\" src=\"data:image/jpeg;base64,{}\"><figcaption>{said}</figcaption></figure>", base64_text(&picture)));
