@@ -103,6 +103,24 @@ proptest! {
         removed.sort_by_key(place);
         prop_assert_eq!(removed, gone);
 
+        // Laid on the older state, cell by cell, it gives the newer.
+        let mut laid: HashMap<String, Row> = states.before.iter().cloned().collect();
+        for (change, id, columns, before, after) in lines(&batch) {
+            match (change.as_str(), after) {
+                ("removed", None) => prop_assert_eq!(laid.remove(&id), before),
+                ("added", Some(row)) => prop_assert_eq!(laid.insert(id, row), None),
+                (_, Some(after)) => {
+                    let row = laid.get_mut(&id).unwrap();
+                    prop_assert_eq!(Some(&*row), before.as_ref());
+                    for column in columns.unwrap() {
+                        if column == "n" { row.0 = after.0 } else { row.1.clone_from(&after.1) }
+                    }
+                }
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+        prop_assert_eq!(laid, states.after.iter().cloned().collect());
+
         // Fewer rows and fewer fields are a part of the same.
         let rows = (limit as usize).min(batch.num_rows());
         prop_assert_eq!(whole(states.diff().batch_bytes(200).limit(limit)), batch.slice(0, rows));
