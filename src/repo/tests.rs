@@ -6,6 +6,7 @@ mod crash;
 mod diff;
 mod merging;
 mod model;
+mod patch;
 mod refs;
 mod sizes;
 mod upkeep;

@@ -193,7 +193,7 @@ fn replace_by_content(objects: &Arc<Objects>, table: &Table, file: &[Row]) -> (T
     let printer = RowPrinter::new(&[Type::INT64, Type::TEXT]).unwrap();
     let slots: Vec<u64> = table.live_slots(objects).unwrap().collect();
     let mut old = Vec::new();
-    for batch in table.scan(objects).open().unwrap() {
+    for batch in table.scan(objects).columns(vec![0, 1]).open().unwrap() {
         old.extend(printer.print(batch.unwrap().columns()).unwrap());
     }
     let new = printer.print(batch(file).columns()).unwrap();

@@ -222,30 +222,6 @@ fn a_sequence_stops_goes_on_skips_and_is_given_up() {
 }
 
 #[test]
-fn newest_is_the_side_with_the_later_tip_or_what_is_being_laid() {
-    let (_, repo) = memory();
-    start(&repo, 6);
-    repo.set_policy("t", "a", Some("newest".parse().unwrap()), "policy").unwrap();
-    commit(&repo, "policy").unwrap();
-    switch(&repo, "dev", true);
-    set(&repo, "a", &[(1, 10), (2, 20)]);
-    switch(&repo, "main", false);
-    set(&repo, "a", &[(1, 11), (2, 22)]);
-    // The later tip is main's, whichever of the two is merged.
-    for (branch, other) in [("main", "dev"), ("dev", "main")] {
-        switch(&repo, branch, false);
-        assert!(matches!(merge(&repo, other).unwrap(), MergeOutcome::Merged(Some(_))));
-        assert_eq!(read(&repo, "a"), [0, 11, 22, 0, 0, 0], "{branch}");
-        repo.undo(None).unwrap();
-    }
-    // Older than both, and laid on what is newer: it was asked for.
-    switch(&repo, "main", false);
-    set(&repo, "b", &[(0, 1)]);
-    repo.cherry_pick(&["dev".to_owned()], &ReplayOptions::default()).unwrap();
-    assert_eq!(read(&repo, "a"), [0, 10, 20, 0, 0, 0]);
-}
-
-#[test]
 fn columns_that_nobody_touched_are_not_read() {
     // A merge as another process sees it, of a table with and without more columns: cells of one column change on both sides, one of them alike,
     // and a row goes.
@@ -270,4 +246,50 @@ fn columns_that_nobody_touched_are_not_read() {
     let few = reads(&["n", "a"]);
     assert!(few.0 + few.1 > 0);
     assert_eq!(reads(&["n", "a", "b", "c", "d"]), few);
+}
+
+#[test]
+fn newest_is_the_side_with_the_later_tip_or_what_is_being_laid() {
+    use crate::table::merge::Policy;
+    for dev_is_later in [true, false] {
+        let (_, repo) = memory();
+        start(&repo, 4);
+        repo.set_policy("t", "a", Some(Policy::Newest), "policy").unwrap();
+        commit(&repo, "policy").unwrap();
+        repo.create_branch("dev", None, false).unwrap();
+        repo.create_branch("main-too", None, false).unwrap();
+        let change = |dev: bool| {
+            switch(&repo, if dev { "dev" } else { "main" }, false);
+            set(&repo, "a", &[(1, if dev { 10 } else { 20 }), (if dev { 2 } else { 3 }, 7)]);
+        };
+        change(!dev_is_later);
+        change(dev_is_later);
+        let newest = vec![0, if dev_is_later { 10 } else { 20 }, 7, 7];
+        // The later tip wins, whichever is merged into the other; a commit that tells nothing of the cell makes a tip the later one.
+        for (into, from) in [("main", "dev"), ("dev", "main")] {
+            switch(&repo, into, false);
+            assert!(matches!(merge(&repo, from).unwrap(), MergeOutcome::Merged(_)));
+            assert_eq!(read(&repo, "a"), newest, "{from} into {into}, dev is later: {dev_is_later}");
+            repo.undo(None).unwrap();
+        }
+        let earlier = if dev_is_later { "main" } else { "dev" };
+        switch(&repo, earlier, false);
+        set(&repo, "b", &[(0, 1)]);
+        merge(&repo, if dev_is_later { "dev" } else { "main" }).unwrap();
+        assert_eq!(read(&repo, "a"), [0, if dev_is_later { 20 } else { 10 }, 7, 7]);
+        (0..3).for_each(|_| drop(repo.undo(None).unwrap()));
+        // What is picked or moved counts as the newer, whenever it was made.
+        switch(&repo, "main", false);
+        repo.cherry_pick(&["dev".to_owned()], &ReplayOptions::default()).unwrap();
+        assert_eq!(read(&repo, "a"), [0, 10, 7, 7]);
+        repo.undo(None).unwrap();
+        repo.rebase("dev", None, &ReplayOptions::default()).unwrap();
+        assert_eq!(read(&repo, "a"), [0, 20, 7, 7]);
+        // And what is put back counts as the newer: the base's value.
+        switch(&repo, "main-too", false);
+        set(&repo, "a", &[(1, 1)]);
+        set(&repo, "a", &[(1, 2)]);
+        repo.revert(&["HEAD~1".to_owned()], &ReplayOptions::default()).unwrap();
+        assert_eq!(read(&repo, "a"), [0; 4]);
+    }
 }
