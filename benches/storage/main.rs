@@ -1,8 +1,8 @@
 //! What the storage costs, each figure beside a yardstick that is run on the same data in the same process, the two taking turns.
 //!
 //! ```text
-//! cargo bench --no-default-features                          everything, the memory of a table of 1 GB included
-//! cargo bench --no-default-features -- pictures --mb 400     one subject, at another size
+//! cargo bench --no-default-features --bench storage                          everything, the memory of a table of 1 GB included
+//! cargo bench --no-default-features --bench storage -- pictures --mb 400     one subject, at another size
 //! ```
 //!
 //! Subjects: small, pictures, tabular, memory. Ratios travel between machines, times do not. Pictures come from the folder that DSV_TEST_DATA
