@@ -1,9 +1,11 @@
 //! Questions in SQL: to the query floor and back.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
+use super::context::Context;
 use super::error::{CliError, FAULT, USAGE, did_you_mean};
 use super::look::{Found, Look};
 use crate::base::Progress;
@@ -11,17 +13,38 @@ use crate::base::progress::Unit;
 use crate::format::Type;
 use crate::query::{Answer, Options, Param, Params, QueryError, Selected, Session, evaluate, select};
 use crate::repo::Repo;
+use crate::repo::files::npy_numbers;
 use crate::table::TableError;
 
-/// Asks; tables without a schema are those of the revision `at`, or of the working state. `progress` tells when to stop.
-pub fn ask(repo: Repo, sql: &str, params: &[(String, String)], at: Option<&str>, progress: &Arc<dyn Progress>) -> Result<Answer, CliError> {
+/// Asks; tables without a schema are those of the revision `at`, or of the working state. Sorts, joins and aggregations may take `memory_bytes` before they
+/// go on from disk. `progress` tells when to stop.
+pub fn ask(repo: Repo, sql: &str, values: &Params, at: Option<&str>, memory_bytes: Option<usize>, progress: &Arc<dyn Progress>) -> Result<Answer, CliError> {
     let progress = progress.clone();
-    let options = Options { interrupted: Some(Arc::new(move || progress.interrupted())), ..Options::default() };
+    let mut options = Options { interrupted: Some(Arc::new(move || progress.interrupted())), ..Options::default() };
+    options.memory_bytes = memory_bytes.unwrap_or(options.memory_bytes);
+    Ok(Session::new(Arc::new(repo), options)?.query(sql, values, at)?)
+}
+
+/// Values of parameters; `@FILE` is a file's: the numbers of a `.npy` as a vector, the text of any other.
+pub fn params(context: &Context, given: &[(String, String)]) -> Result<Params, CliError> {
     let mut values = Params::new();
-    for (name, value) in params {
-        values.set(name.trim_start_matches([':', '$']), Param::of_text(value));
+    for (name, value) in given {
+        let value = match value.strip_prefix('@') {
+            None => Param::of_text(value),
+            Some(file) => {
+                let failed = |why: String| CliError::usage(format!("-p {name}: {file}: {why}"));
+                let bytes = std::fs::read(context.path(Path::new(file))).map_err(|e| failed(e.to_string()))?;
+                if file.to_ascii_lowercase().ends_with(".npy") {
+                    let numbers: Vec<String> = npy_numbers(&bytes).map_err(failed)?.iter().map(f64::to_string).collect();
+                    Param::Text(format!("[{}]", numbers.join(",")))
+                } else {
+                    Param::Text(String::from_utf8(bytes).map_err(|_| failed("it is no text".to_owned()))?)
+                }
+            }
+        };
+        values.set(name.trim_start_matches([':', '$']), value);
     }
-    Ok(Session::new(Arc::new(repo), options)?.query(sql, &values, at)?)
+    Ok(values)
 }
 
 /// The chosen columns of the rows for which `predicate` is true, in the table's order.

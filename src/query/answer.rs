@@ -29,10 +29,11 @@ pub struct AnswerStream {
     types: Vec<Option<Type>>,
     batches: SendableRecordBatchStream,
     memory_bytes: usize,
+    hints: Vec<String>,
 }
 
 impl AnswerStream {
-    pub(super) fn start(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>, memory_bytes: usize) -> Result<AnswerStream, QueryError> {
+    pub(super) fn start(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>, memory_bytes: usize, hints: Vec<String>) -> Result<AnswerStream, QueryError> {
         let types: Vec<Option<Type>> = plan.schema().fields().iter().map(|field| Type::from_field(field).ok()).collect();
         let fields: Vec<FieldRef> = plan
             .schema()
@@ -42,12 +43,17 @@ impl AnswerStream {
             .map(|(field, ty)| ty.as_ref().map_or(field.clone(), |ty| Arc::new(ty.field(field.name(), field.is_nullable()))))
             .collect();
         let batches = in_order(plan, context).map_err(|e| translate(e, memory_bytes))?;
-        Ok(AnswerStream { schema: Arc::new(Schema::new(fields)), types, batches, memory_bytes })
+        Ok(AnswerStream { schema: Arc::new(Schema::new(fields)), types, batches, memory_bytes, hints })
     }
 
     /// The schema of the batches: types that dsv has stand in their own layout, extension types included.
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+
+    /// What whoever asked may want to know of the query itself, a line each.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
     }
 
     /// The columns by name and type, as an export wants them. Fails where one has a type that dsv has no place for, such as an interval.
@@ -112,6 +118,11 @@ pub struct Answer {
 impl Answer {
     pub(super) fn new(stream: AnswerStream, runtime: Arc<Threads>, interrupted: Option<Interrupt>) -> Answer {
         Answer { stream, runtime, interrupted, over: false }
+    }
+
+    /// As [`AnswerStream::hints`].
+    pub fn hints(&self) -> &[String] {
+        self.stream.hints()
     }
 
     /// The schema of the batches.

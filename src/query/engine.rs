@@ -1,4 +1,4 @@
-//! DataFusion set up: dialect, limits, functions, and the operators it must not plan.
+//! DataFusion set up: dialect, limits, functions and operators of our own.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::config::Dialect;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::prelude::SessionConfig;
-use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::QueryError;
 use super::rows::BATCH_ROWS;
+use super::{media, vector};
 
 /// The catalog's name in DataFusion.
 pub const CATALOG: &str = "dsv";
@@ -75,23 +75,27 @@ pub fn state(options: &Options) -> Result<SessionState, QueryError> {
         runtime = runtime.with_temp_file_path(dir);
     }
     let runtime = runtime.build_arc().map_err(|e| super::error::translate(e, options.memory_bytes))?;
-    let planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Refused)];
-    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_expr_planners(planners).with_default_features().build())
+    let planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(VectorOperators)];
+    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_expr_planners(planners).with_default_features();
+    let mut state = builder.build();
+    // Ours take the place of DataFusion's of the same name, which know no embeddings of float16 and are slower by far.
+    for function in vector::functions().into_iter().chain(media::functions()) {
+        // With its other names: under one of them it would come back when the state is built anew.
+        state.deregister_udf(function.name()).map_err(|e| super::error::translate(e, options.memory_bytes))?;
+        state.register_udf(function).map_err(|e| super::error::translate(e, options.memory_bytes))?;
+    }
+    Ok(state)
 }
 
-/// Refuses pgvector's operators: DataFusion would take `<=>` for IS NOT DISTINCT FROM, a wrong answer without a word.
+/// Plans pgvector's operators: DataFusion would take `<=>` for IS NOT DISTINCT FROM, a wrong answer without a word.
 #[derive(Debug)]
-struct Refused;
+struct VectorOperators;
 
-impl ExprPlanner for Refused {
+impl ExprPlanner for VectorOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, _: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let meant = match &expr.op {
-            BinaryOperator::Spaceship => "cosine_distance(a, b)",
-            BinaryOperator::LtDashGt => "array_distance(a, b)",
-            BinaryOperator::Custom(op) if op == "<#>" => "-inner_product(a, b)",
-            _ => return Ok(PlannerResult::Original(expr)),
-        };
-        let why = format!("the operator {} is not supported yet: write {meant}", expr.op);
-        Err(QueryError::Refused(why).into())
+        Ok(match vector::operator(&expr.op.to_string(), &expr.left, &expr.right) {
+            Some(planned) => PlannerResult::Planned(planned),
+            None => PlannerResult::Original(expr),
+        })
     }
 }

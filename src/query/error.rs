@@ -254,6 +254,11 @@ impl Translator {
             return QueryError::NoFunction { name: name.to_owned(), near: near.into_iter().map(str::to_owned).collect() };
         }
         let mismatch = "No function matches the given name and argument types '";
+        // What a function of our own says of its arguments.
+        if let Some((_, said)) = line.split_once("user-defined coercion failed with: External error: ") {
+            let said = said.split_once(mismatch).map_or(said, |(said, _)| said);
+            return QueryError::Refused(said.trim().trim_end_matches('.').to_owned());
+        }
         if let Some((call, rest)) = line.split_once(mismatch).and_then(|(_, rest)| rest.split_once('\'')) {
             let known = rest.split_once("Candidate functions: ").map_or(String::new(), |(_, known)| format!("; there is {known}"));
             return QueryError::Plan { at: self.at, why: format!("no function takes {call}{known}") };

@@ -7,6 +7,8 @@
 //! provider     a table for DataFusion                  exec        its scan as a node of the plan
 //! prune        what statistics rule out                rows        filter columns first, the rest for rows that pass
 //! expression   one expression over one table, without a plan
+//! vector       functions and operators on vectors       media       ... on pictures, clips and recordings
+//! rewrite      what is written shorter than SQL        hints       what a plan gives reason to say
 //! offered      expressions for the floors below
 //! revisions    what is needed of a repository          repository  that of a Repo
 //! ```
@@ -21,6 +23,8 @@ mod error;
 mod exec;
 mod expression;
 mod functions;
+mod hints;
+mod media;
 mod offered;
 mod params;
 mod provider;
@@ -28,9 +32,11 @@ mod prune;
 mod refuse;
 mod repository;
 mod revisions;
+mod rewrite;
 mod rows;
 mod session;
 mod system;
+mod vector;
 
 #[cfg(test)]
 mod tests;

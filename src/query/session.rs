@@ -9,11 +9,14 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
+use crate::base::name::nearest;
+
 use super::answer::{Answer, AnswerStream, Interrupt, Threads};
 use super::engine::{Options, state};
 use super::error::translate;
+use super::hints::hints;
 use super::params::{Params, substitute};
-use super::{QueryError, Revisions, catalog};
+use super::{QueryError, Revisions, catalog, rewrite};
 
 /// Answers queries about a repository. Cheap to share; each query sees the repository as it is when it starts.
 ///
@@ -45,8 +48,17 @@ impl Session {
 
     /// As [`Session::query`], on the tokio runtime it is polled on, which must be one of several threads.
     pub async fn query_async(&self, sql: &str, params: &Params, at: Option<&str>) -> Result<AnswerStream, QueryError> {
-        let (state, plan) = self.plan(sql, params, at).await?;
-        AnswerStream::start(plan, state.task_ctx(), self.options.memory_bytes)
+        let (state, plan, hints) = self.plan(sql, params, at).await?;
+        AnswerStream::start(plan, state.task_ctx(), self.options.memory_bytes, hints)
+    }
+
+    /// Of a function that there is not, those that come near it.
+    fn named(&self, error: QueryError) -> QueryError {
+        let QueryError::NoFunction { name, .. } = error else { return error };
+        let (scalar, aggregate, window) = (self.state.scalar_functions(), self.state.aggregate_functions(), self.state.window_functions());
+        let all = scalar.keys().chain(aggregate.keys()).chain(window.keys()).map(String::as_str);
+        let near = nearest(&name, all).into_iter().take(1).map(str::to_owned).collect();
+        QueryError::NoFunction { name, near }
     }
 
     fn threads(&self) -> Result<Arc<Threads>, QueryError> {
@@ -57,11 +69,18 @@ impl Session {
         Ok(self.threads.get_or_init(|| threads).clone())
     }
 
-    async fn plan(&self, sql: &str, params: &Params, at: Option<&str>) -> Result<(SessionState, Arc<dyn ExecutionPlan>), QueryError> {
-        let fail = |e| translate(e, self.options.memory_bytes);
+    async fn plan(&self, sql: &str, params: &Params, at: Option<&str>) -> Result<(SessionState, Arc<dyn ExecutionPlan>, Vec<String>), QueryError> {
+        let fail = |e| self.named(translate(e, self.options.memory_bytes));
         let mut statement = parse(sql)?;
         super::refuse::check(&statement)?;
         substitute(&mut statement, params)?;
+        rewrite::vectors(&mut statement);
+        if rewrite::lacks_table(&statement) {
+            let (revisions, at) = (self.revisions.clone(), at.map(str::to_owned));
+            let names = tokio::task::spawn_blocking(move || revisions.snapshot(at.as_deref())).await.map_err(|e| QueryError::Run(e.to_string()))??;
+            let names: Vec<String> = names.into_iter().map(|(name, _)| name).collect();
+            rewrite::add_table(&mut statement, &names)?;
+        }
         let references = self.state.resolve_table_references(&statement).map_err(fail)?;
         let (revisions, at) = (self.revisions.clone(), at.map(str::to_owned));
         let tables = tokio::task::spawn_blocking(move || catalog::build(&*revisions, at.as_deref(), &references));
@@ -74,8 +93,9 @@ impl Session {
         state.mark_start_execution();
         let plan = state.statement_to_plan(statement).await.map_err(fail)?;
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan).map_err(fail)?;
+        let hints = hints(&plan);
         let plan = state.create_physical_plan(&plan).await.map_err(fail)?;
-        Ok((state, plan))
+        Ok((state, plan, hints))
     }
 }
 

@@ -6,3 +6,4 @@ mod repository;
 mod sessions;
 mod support;
 mod twin;
+mod vectors;

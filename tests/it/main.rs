@@ -15,4 +15,5 @@ mod replay;
 mod story;
 mod support;
 mod tally;
+mod vectors;
 mod walls;

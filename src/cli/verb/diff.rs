@@ -61,7 +61,7 @@ pub struct Diff {
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["stat", "summary", "json"])]
     output: Option<PathBuf>,
     /// Write over a file that exists
-    #[arg(short, long)]
+    #[arg(long)]
     force: bool,
     /// Only rows for which this SQL predicate is true, before or after
     #[arg(long, value_name = "SQL", conflicts_with = "summary")]

@@ -1,6 +1,7 @@
 //! `dsv query`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::cli::answer::{self, Form};
 use crate::cli::args;
@@ -13,22 +14,28 @@ use crate::repo::files::FileFormat;
 /// Ask in SQL, of any revision
 ///
 /// A schema is a revision: `FROM birds` is the working state (or --at), `FROM "v1.0".birds` the table as it was at v1.0, and both may stand in one query.
-/// SQL that starts with @ is a file's name; - reads stdin.
+/// SQL that starts with @ is a file's name, as that after -f; - reads stdin. One table alone need not be named: "SELECT * WHERE weight > 2".
+///
+/// Vectors: embedding <=> :v (cosine distance), <-> (L2), <#> (negative inner product) and their functions; :v is '[1, 2, 3]' or a .npy file.
 ///
 /// Examples:
 ///
 ///   dsv query "SELECT species, count(*) FROM birds GROUP BY species ORDER BY 2 DESC LIMIT 5"
 ///   dsv query "SELECT a.label AS was, b.label FROM \"v1.0\".birds a JOIN birds b USING (id)"
 ///   dsv query "SELECT * FROM birds WHERE weight > :least" -p least=2.5
+///   dsv query "SELECT id FROM frames ORDER BY embedding <=> :like LIMIT 10" -p like=@query.npy
 ///   dsv query "SELECT * FROM birds" --at v1.0 --format parquet -o birds.parquet
 ///   dsv query @report.sql --format markdown
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Query {
     /// The query
-    #[arg(value_name = "SQL", allow_hyphen_values = true)]
-    sql: String,
-    /// A value for :NAME in the query; numbers, true, false and null are taken as such, quote 'text' to force text
+    #[arg(value_name = "SQL", allow_hyphen_values = true, required_unless_present = "file")]
+    sql: Option<String>,
+    /// A file with the query
+    #[arg(short, long, value_name = "FILE", conflicts_with = "sql")]
+    file: Option<PathBuf>,
+    /// A value for :NAME in the query; numbers, true, false and null are taken as such, quote 'text' to force text; @FILE is a .npy's vector or a file's text
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
     /// Tables without a schema are those of this revision, not of the working state
@@ -41,8 +48,14 @@ pub struct Query {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write over a file that exists
-    #[arg(short, long, requires = "output")]
+    #[arg(long, requires = "output")]
     force: bool,
+    /// Memory that sorts, joins and aggregations may take before they go on from disk, in MB
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..))]
+    memory: Option<u32>,
+    /// Say how long it took
+    #[arg(long)]
+    timing: bool,
 }
 
 impl Query {
@@ -56,28 +69,36 @@ impl Query {
         let text = self.text(context)?;
         let repo = context.repo()?;
         let progress = context.ui.progress();
-        let answer = sql::ask(repo, &text, &params, self.at.as_deref(), &progress)?;
+        let start = Instant::now();
+        let params = sql::params(context, &params)?;
+        let memory = self.memory.map(|mb| (mb as usize).saturating_mul(1_000_000));
+        let answer = sql::ask(repo, &text, &params, self.at.as_deref(), memory, &progress)?;
+        answer.hints().iter().for_each(|hint| context.ui.hint(hint));
         let schema = answer.schema();
         let mut batches = answer.map(|batch| batch.map_err(CliError::from));
-        let Some(path) = &self.output else {
-            let form = form.unwrap_or(Form::Table);
-            let rows = answer::print(context, form, &schema, &mut batches)?;
-            if form == Form::Table {
-                context.ui.note(format::plural(rows, "row"));
+        match &self.output {
+            None => {
+                let form = form.unwrap_or(Form::Table);
+                let rows = answer::print(context, form, &schema, &mut batches)?;
+                if form == Form::Table {
+                    context.ui.note(format::plural(rows, "row"));
+                }
             }
-            return Ok(());
-        };
-        answer::save(context, path, form, self.force, &schema, &mut batches, &progress)
+            Some(path) => answer::save(context, path, form, self.force, &schema, &mut batches, &progress)?,
+        }
+        if self.timing {
+            context.ui.note(format!("Took {:.1} ms", start.elapsed().as_secs_f64() * 1e3));
+        }
+        Ok(())
     }
 
     /// The query itself, from where it is.
     fn text(&self, context: &Context) -> Result<String, CliError> {
-        if self.sql == "-" {
-            return std::io::read_to_string(std::io::stdin()).map_err(|e| CliError::fault(format!("stdin: {e}")));
-        }
-        match self.sql.strip_prefix('@') {
-            Some(file) => std::fs::read_to_string(context.path(file)).map_err(|e| CliError::fault(format!("{file}: {e}"))),
-            None => Ok(self.sql.clone()),
+        let read = |file: &Path| std::fs::read_to_string(context.path(file)).map_err(|e| CliError::fault(format!("{}: {e}", file.display())));
+        match (&self.file, self.sql.as_deref().unwrap_or_default()) {
+            (Some(file), _) => read(file),
+            (None, "-") => std::io::read_to_string(std::io::stdin()).map_err(|e| CliError::fault(format!("stdin: {e}"))),
+            (None, sql) => sql.strip_prefix('@').map_or(Ok(sql.to_owned()), |file| read(Path::new(file))),
         }
     }
 }

@@ -50,6 +50,17 @@ pub fn cell_json(ty: &crate::format::Type, array: &dyn arrow::array::Array, row:
     let mut out = String::new();
     print::json(ty, array, row, &mut out).map(|()| out)
 }
+
+/// The numbers of a whole `.npy` file in the order of C, as a vector; says why where it holds no numbers.
+pub fn npy_numbers(bytes: &[u8]) -> Result<Vec<f64>, String> {
+    use arrow::array::AsArray;
+    let header = npy::Header::parse(bytes)?;
+    let cell = header.whole(bytes.get(header.start..).unwrap_or_default())?;
+    let numbers = cell.as_fixed_size_list_opt().ok_or("it holds no numbers")?.values();
+    let numbers = arrow::compute::cast(numbers, &arrow::datatypes::DataType::Float64).map_err(|e| e.to_string())?;
+    Ok(numbers.as_primitive::<arrow::datatypes::Float64Type>().values().to_vec())
+}
+
 pub use write::{Target, WriteError, WriteOptions, Written, write};
 
 use crate::base::Progress;

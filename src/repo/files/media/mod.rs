@@ -3,8 +3,11 @@
 //! Every parser here takes any bytes, returns in time linear in their number, and allocates nothing that they ask for.
 
 mod container;
+mod phash;
 mod picture;
 mod sound;
+
+pub use phash::perceptual_hash;
 
 use super::guard::guarded;
 use crate::format::Type;

@@ -1,0 +1,92 @@
+//! What is written shorter than DataFusion reads it: casts to `vector`, which are no casts here, and a SELECT without FROM where one table alone can be meant.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    DataType, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+};
+
+use super::QueryError;
+
+/// Leaves out casts to pgvector's `vector` and `halfvec`: vectors as text are understood wherever vectors are.
+pub fn vectors(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(inner) => drop(inner.visit(&mut Casts)),
+        Statement::Explain(explain) => vectors(&mut explain.statement),
+        _ => {}
+    }
+}
+
+struct Casts;
+
+impl VisitorMut for Casts {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Cast { expr: inner, data_type: DataType::Custom(name, _), .. } = expr
+            && ["vector", "halfvec"].iter().any(|known| name.to_string().eq_ignore_ascii_case(known))
+        {
+            let inner = std::mem::replace(&mut **inner, Expr::value(datafusion::sql::sqlparser::ast::Value::Null));
+            *expr = Expr::Nested(Box::new(inner));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// True of a query whose outermost SELECT names no table and yet asks for columns or rows of one: it has a `*`, or a WHERE.
+pub fn lacks_table(statement: &Statement) -> bool {
+    let Some(query) = query(statement) else { return false };
+    let SetExpr::Select(select) = &*query.body else { return false };
+    let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_));
+    select.from.is_empty() && (select.selection.is_some() || select.projection.iter().any(is_star))
+}
+
+/// Puts the only table there is into such a query; refused where there are several, or none.
+pub fn add_table(statement: &mut Statement, tables: &[String]) -> Result<(), QueryError> {
+    let [only] = tables else {
+        let told = if tables.is_empty() { "there is no table".to_owned() } else { format!("the tables are {}", tables.join(", ")) };
+        return Err(QueryError::Refused(format!("a query without FROM reads the only table, but {told}")));
+    };
+    if let Some(Query { body, .. }) = query_mut(statement)
+        && let SetExpr::Select(select) = &mut **body
+    {
+        let name = ObjectName::from(vec![Ident::with_quote('"', only)]);
+        let relation = TableFactor::Table {
+            name,
+            alias: None,
+            args: None,
+            with_hints: Vec::new(),
+            version: None,
+            with_ordinality: false,
+            partitions: Vec::new(),
+            json_path: None,
+            sample: None,
+            index_hints: Vec::new(),
+        };
+        select.from.push(TableWithJoins { relation, joins: Vec::new() });
+    }
+    Ok(())
+}
+
+fn query(statement: &Statement) -> Option<&Query> {
+    match statement {
+        Statement::Statement(inner) => match &**inner {
+            SqlStatement::Query(query) => Some(query),
+            _ => None,
+        },
+        Statement::Explain(explain) => query(&explain.statement),
+        _ => None,
+    }
+}
+
+fn query_mut(statement: &mut Statement) -> Option<&mut Query> {
+    match statement {
+        Statement::Statement(inner) => match &mut **inner {
+            SqlStatement::Query(query) => Some(query),
+            _ => None,
+        },
+        Statement::Explain(explain) => query_mut(&mut explain.statement),
+        _ => None,
+    }
+}
