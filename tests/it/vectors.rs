@@ -20,7 +20,7 @@ fn nearest_vectors_are_the_true_ones() {
     let file = |name: &str| folder.join(format!("gsm8k-minilm-{name}.npy"));
     s.ok(["import".into(), "base".into(), file("base-1219x384.f32")]);
     // Rows by number: their place in the file.
-    let session = Session::new(std::sync::Arc::new(Repo::open(s.path(".")).unwrap()), Options::default()).unwrap();
+    let session = Session::new(std::sync::Arc::new(Repo::open(&s.path(".")).unwrap()), Options::default()).unwrap();
     let queries = rows(&file("query-100x384.f32"), 384);
     let ask = |sql: &str, query: &[f64]| {
         let numbers: Vec<String> = query.iter().map(f64::to_string).collect();

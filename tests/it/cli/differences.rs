@@ -15,7 +15,7 @@ fn two_versions() -> Sandbox {
     s.ok(["column", "drop", "pets", "size"]);
     s.ok(["column", "rename", "pets", "note", "remark"]);
     s.file("c.csv", "x\n1\n");
-    s.ok(["import", "other", "c.csv"]);
+    s.ok(["import", "other", "c.csv", "--key", "x"]);
     s.ok(["commit", "-m", "more"]);
     s
 }
@@ -46,7 +46,7 @@ fn what_differs_is_told_in_many_ways() {
     step(&["diff", "v1", "HEAD", "--", "pets", "score", "size"]);
     step(&["diff", "v1", "HEAD", "--format", "csv", "--", "pets", "label"]);
     step(&["diff", "v1", "HEAD", "--format", "jsonl", "--where", "label = 'wolf'", "--", "pets"]);
-    step(&["diff", "HEAD", "v1", "--format", "table", "--", "other"]);
+    step(&["diff", "HEAD", "v1", "--format", "table", "--", "pets", "label"]);
     step(&["diff", "HEAD", "--format", "csv", "--", "pets", "label"]);
     step(&["diff", "HEAD", "--exit-code", "--", "pets", "label"]);
     step(&["diff", "v1", "HEAD", "--exit-code", "--stat", "--where", "label = 'ox'", "--", "pets"]);
