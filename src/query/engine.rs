@@ -10,11 +10,12 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use super::QueryError;
 use super::rows::BATCH_ROWS;
-use super::{media, vector};
+use super::{late, media, vector};
 
 /// The catalog's name in DataFusion.
 pub const CATALOG: &str = "dsv";
@@ -76,7 +77,9 @@ pub fn state(options: &Options) -> Result<SessionState, QueryError> {
     }
     let runtime = runtime.build_arc().map_err(|e| super::error::translate(e, options.memory_bytes))?;
     let planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(VectorOperators)];
+    let rules = late::rules(&PhysicalOptimizer::new().rules);
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_expr_planners(planners).with_default_features();
+    let builder = builder.with_physical_optimizer_rules(rules);
     let mut state = builder.build();
     // Ours take the place of DataFusion's of the same name, which know no embeddings of float16 and are slower by far.
     for function in vector::functions().into_iter().chain(media::functions()) {

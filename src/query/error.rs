@@ -214,7 +214,7 @@ impl Translator {
             DataFusionError::ResourcesExhausted(why) => QueryError::Memory { limit_mb: self.memory_bytes as u64 / 1_000_000, why: one_line(&why) },
             DataFusionError::Plan(why) => self.plan(&why),
             DataFusionError::NotImplemented(why) => QueryError::Plan { at: self.at, why: one_line(&why) },
-            DataFusionError::Execution(why) => QueryError::Run(one_line(&why)),
+            DataFusionError::Execution(why) => of_a_function(&why, "\n").unwrap_or_else(|| QueryError::Run(one_line(&why))),
             DataFusionError::ExecutionJoin(inner) if inner.is_cancelled() => QueryError::Interrupted,
             other => QueryError::Run(one_line(&other.strip_backtrace())),
         }
@@ -254,10 +254,8 @@ impl Translator {
             return QueryError::NoFunction { name: name.to_owned(), near: near.into_iter().map(str::to_owned).collect() };
         }
         let mismatch = "No function matches the given name and argument types '";
-        // What a function of our own says of its arguments.
-        if let Some((_, said)) = line.split_once("user-defined coercion failed with: External error: ") {
-            let said = said.split_once(mismatch).map_or(said, |(said, _)| said);
-            return QueryError::Refused(said.trim().trim_end_matches('.').to_owned());
+        if let Some(said) = of_a_function(&line, mismatch) {
+            return said;
         }
         if let Some((call, rest)) = line.split_once(mismatch).and_then(|(_, rest)| rest.split_once('\'')) {
             let known = rest.split_once("Candidate functions: ").map_or(String::new(), |(_, known)| format!("; there is {known}"));
@@ -265,6 +263,13 @@ impl Translator {
         }
         QueryError::Plan { at: self.at, why: line }
     }
+}
+
+/// What a function of our own says of its arguments, up to `end`: the planner wraps it in words of its own.
+fn of_a_function(why: &str, end: &str) -> Option<QueryError> {
+    let (_, said) = why.split_once("user-defined coercion failed with: External error: ")?;
+    let said = said.split_once(end).map_or(said, |(said, _)| said);
+    Some(QueryError::Refused(said.trim().trim_end_matches('.').to_owned()))
 }
 
 /// A name as it must stand in a query: quoted where it is not a plain word in lower case.

@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -25,6 +26,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::QueryError;
 use super::rows::{Conjunct, Passed, Rows, Selection, Watch};
 
+/// The column of slots that a scan may put out behind the table's own.
+pub const SLOT: &str = "slot of the row";
+
 /// A scan: which rows of which table, dealt to partitions.
 #[derive(Debug, Clone)]
 pub struct TableExec {
@@ -35,6 +39,8 @@ pub struct TableExec {
     slots: u64,
     slots_pruned: u64,
     rows: u64,
+    /// Whether the slots come as well, behind the columns.
+    with_slots: bool,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -42,8 +48,27 @@ pub struct TableExec {
 impl TableExec {
     /// A scan of `selection` over `partitions`, of a table with so many slots, `slots_pruned` of them ruled out beforehand, and so many rows.
     pub fn new(name: String, selection: Selection, partitions: Vec<Vec<Range<u64>>>, slots: u64, slots_pruned: u64, rows: u64) -> TableExec {
-        let properties = properties(&selection, partitions.len());
-        TableExec { name, selection, partitions: Arc::new(partitions), slots, slots_pruned, rows, properties, metrics: ExecutionPlanMetricsSet::new() }
+        let properties = properties(selection.schema(), partitions.len());
+        let (partitions, metrics) = (Arc::new(partitions), ExecutionPlanMetricsSet::new());
+        TableExec { name, selection, partitions, slots, slots_pruned, rows, with_slots: false, properties, metrics }
+    }
+
+    /// What it reads.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// How many rows the table has.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The same rows with these of its columns alone, by their places in its output, and behind them the slots.
+    pub fn with_slots(&self, columns: &[usize]) -> TableExec {
+        let output = columns.iter().filter_map(|i| self.selection.output.get(*i)).copied().collect();
+        let selection = Selection { output, ..self.selection.clone() };
+        let properties = properties(with_slot(&selection.schema()), self.partitions.len());
+        TableExec { selection, with_slots: true, properties, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
     }
 
     /// Columns that are read for the predicate.
@@ -81,9 +106,15 @@ impl TableExec {
     }
 }
 
-fn properties(selection: &Selection, partitions: usize) -> Arc<PlanProperties> {
+fn with_slot(schema: &SchemaRef) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(SLOT, DataType::UInt64, false)));
+    Arc::new(Schema::new(fields))
+}
+
+fn properties(schema: SchemaRef, partitions: usize) -> Arc<PlanProperties> {
     Arc::new(PlanProperties::new(
-        EquivalenceProperties::new(selection.schema()),
+        EquivalenceProperties::new(schema),
         Partitioning::UnknownPartitioning(partitions),
         EmissionType::Incremental,
         Boundedness::Bounded,
@@ -146,7 +177,7 @@ impl ExecutionPlan for TableExec {
             output_rows: baseline.output_rows().clone(),
             _stop: StopOnDrop(stop),
         };
-        Ok(stream(reader, self.schema()))
+        Ok(stream(reader, self.schema(), self.with_slots))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -173,7 +204,8 @@ impl ExecutionPlan for TableExec {
         selection.limit = Some(selection.limit.map_or(limit, |known| known.min(limit)));
         // One partition, so that the first rows are the ones taken.
         let partitions = vec![self.partitions.iter().flatten().cloned().collect()];
-        let properties = properties(&selection, 1);
+        let schema = if self.with_slots { with_slot(&selection.schema()) } else { selection.schema() };
+        let properties = properties(schema, 1);
         Some(Arc::new(TableExec { selection, partitions: Arc::new(partitions), properties, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }))
     }
 
@@ -243,8 +275,9 @@ fn step(busy: &Time, rows: impl FnOnce() -> std::result::Result<Rows, QueryError
 
 /// Batches of a selection, each read on a blocking thread, one ahead of the one taken. No thread waits for the taker; when the stream is dropped, a read on its
 /// way ends soon.
-fn stream(reader: Reader, schema: SchemaRef) -> SendableRecordBatchStream {
-    let batches = futures::stream::try_unfold(reader, |mut reader| async move {
+fn stream(reader: Reader, schema: SchemaRef, with_slots: bool) -> SendableRecordBatchStream {
+    let given = schema.clone();
+    let batches = futures::stream::try_unfold((reader, given), move |(mut reader, given)| async move {
         let under = match reader.state {
             State::Start(start) => step(&reader.busy, move || start.0.open(start.1, start.2)),
             State::Under(step) => step,
@@ -253,7 +286,12 @@ fn stream(reader: Reader, schema: SchemaRef) -> SendableRecordBatchStream {
         let Some(passed) = passed else { return Ok(None) };
         reader.output_rows.add(passed.batch.num_rows());
         reader.state = State::Under(step(&reader.busy, move || Ok(rows)));
-        Ok::<_, DataFusionError>(Some((passed.batch, reader)))
+        let mut batch = passed.batch;
+        if with_slots {
+            let slots: ArrayRef = Arc::new(UInt64Array::from(passed.slots));
+            batch = RecordBatch::try_new(given.clone(), batch.columns().iter().cloned().chain([slots]).collect())?;
+        }
+        Ok::<_, DataFusionError>(Some((batch, (reader, given))))
     });
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }

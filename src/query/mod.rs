@@ -5,6 +5,7 @@
 //! session      parse, look up tables, plan, run        answer      batches in dsv's layouts, in order
 //! catalog      a schema is a revision                  system      dsv.commits, dsv.tables, ...
 //! provider     a table for DataFusion                  exec        its scan as a node of the plan
+//! late         few rows of many: the order first, then the other columns
 //! prune        what statistics rule out                rows        filter columns first, the rest for rows that pass
 //! expression   one expression over one table, without a plan
 //! vector       functions and operators on vectors       media       ... on pictures, clips and recordings
@@ -24,6 +25,7 @@ mod exec;
 mod expression;
 mod functions;
 mod hints;
+mod late;
 mod media;
 mod offered;
 mod params;

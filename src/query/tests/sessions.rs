@@ -296,3 +296,29 @@ fn a_damaged_object_fails_the_query() {
     let error = refusal(&session, "SELECT * FROM t");
     assert_eq!(error.kind(), crate::repo::ErrorKind::Fault, "{error}");
 }
+
+#[test]
+fn few_rows_of_many_are_found_before_their_wide_columns_are_read() {
+    let session = Memory::of(&twin(400)).session();
+    let blobs = |sql: &str| {
+        let plan = explained(&session, &format!("EXPLAIN ANALYZE {sql}"));
+        assert!(plan.contains("LateExec"), "{plan}");
+        metric(&plan, "bytes_read[blob]")
+    };
+    // A hundred bytes a blob, of as many rows as each partition keeps.
+    for sql in [
+        "SELECT id, blob FROM t ORDER BY f DESC LIMIT 3",
+        "SELECT *, f * 2 AS g FROM t WHERE n < 30 ORDER BY g DESC, id LIMIT 3",
+        "SELECT id, byte_length(blob) AS size FROM t ORDER BY s LIMIT 3",
+    ] {
+        assert!(blobs(sql) < 6 * 200, "{sql}");
+    }
+    let ids = "SELECT id FROM t WHERE n < 30 ORDER BY f DESC LIMIT 3";
+    assert_eq!(drawn(&ask(&session, "SELECT id, s FROM t WHERE n < 30 ORDER BY f * 2 DESC LIMIT 3")), "id|s\n299|row 299\n298|row 298\n297|row 297");
+    assert_eq!(drawn(&ask(&session, ids)), "id\n299\n298\n297");
+    // Nothing wide is wanted, or too many rows are.
+    for sql in [ids, "SELECT id, blob FROM t ORDER BY f LIMIT 300", "SELECT id, s FROM t ORDER BY s LIMIT 3"] {
+        let plan = explained(&session, &format!("EXPLAIN {sql}"));
+        assert!(!plan.contains("LateExec"), "{plan}");
+    }
+}
