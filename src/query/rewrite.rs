@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    DataType, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::QueryError;
@@ -34,12 +34,36 @@ impl VisitorMut for Casts {
     }
 }
 
-/// True of a query whose outermost SELECT names no table and yet asks for columns or rows of one: it has a `*`, or a WHERE.
+/// True of a query whose outermost SELECT names no table and yet asks for columns or rows of one: it has a `*`, a column or a WHERE.
 pub fn lacks_table(statement: &Statement) -> bool {
     let Some(query) = query(statement) else { return false };
     let SetExpr::Select(select) = &*query.body else { return false };
-    let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_));
-    select.from.is_empty() && (select.selection.is_some() || select.projection.iter().any(is_star))
+    let asks = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_)) || item.visit(&mut Columns { depth: 0 }).is_break();
+    select.from.is_empty() && (select.selection.is_some() || select.projection.iter().any(asks))
+}
+
+/// Finds a column outside of queries within.
+struct Columns {
+    depth: usize,
+}
+
+impl Visitor for Columns {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if is_column && self.depth == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 /// Puts the only table there is into such a query; refused where there are several, or none.

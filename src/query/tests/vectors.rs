@@ -112,7 +112,10 @@ fn one_table_need_not_be_named() {
     let (twin, session) = four();
     assert_eq!(drawn(&ask(&session, "SELECT id WHERE id > 2")), "id\n3\n4");
     assert_eq!(ask(&session, "SELECT *").num_rows(), 5);
+    assert_eq!(drawn(&ask(&session, "SELECT id + 1 AS next ORDER BY id LIMIT 1")), "next\n1");
     assert_eq!(drawn(&ask(&session, "SELECT 1 AS x")), "x\n1");
+    assert_eq!(drawn(&ask(&session, "SELECT (SELECT max(id) FROM t) AS x")), "x\n4");
+    assert_eq!(refusal(&session, "SELECT idd").to_string(), "no column 'idd' at line 1, column 8");
     let two = Memory::of(&twin).with("v1.0", "only", &twin).with("v2.0", "a", &twin).with("v2.0", "b", &twin).session();
     let at = |revision: &str| two.query("SELECT id WHERE id = 1", &Params::new(), Some(revision)).map(|answer| drawn(&whole(answer)));
     assert_eq!(at("v1.0").unwrap(), "id\n1");
