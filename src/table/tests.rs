@@ -20,6 +20,11 @@ use crate::format::Type;
 use crate::format::node::Slice;
 use crate::store::MemoryStore;
 
+/// How many histories to try: more where `make test-full` asks for it.
+pub(crate) fn histories(few: u32) -> u32 {
+    std::env::var("DSV_TEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(few)
+}
+
 /// Objects in memory, with chunks and blocks so small that tables of a few hundred rows have many.
 pub(crate) fn small() -> Arc<Objects> {
     let chunk =

@@ -14,7 +14,7 @@ use crate::repo::{DIFF_FIELDS, RowDiff};
 use crate::table::Table;
 use crate::table::changes::RowChange;
 use crate::table::edit::Fill;
-use crate::table::tests::{Change, Row, apply, change, made, row, small};
+use crate::table::tests::{Change, Row, apply, change, histories, made, row, small};
 
 /// A row of the relation: the change, the row's id, the changed columns, before and after.
 type Line = (String, String, Option<Vec<String>>, Option<Row>, Option<Row>);
@@ -78,7 +78,7 @@ impl States {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(histories(200)))]
 
     #[test]
     fn the_relation_is_what_plain_rows_say(

@@ -14,7 +14,7 @@ use crate::table::Table;
 use crate::table::changes::{RowChange, RowChanges};
 use crate::table::diff::{SchemaChange, align, diff};
 use crate::table::edit::Fill;
-use crate::table::tests::{Change, apply, change, made, read, row, small};
+use crate::table::tests::{Change, apply, change, histories, made, read, row, small};
 
 /// A row's cells as text, by the column's name.
 type Cells = BTreeMap<String, Option<String>>;
@@ -120,7 +120,7 @@ fn side(batch: &RecordBatch, name: &str, row: usize) -> Option<Cells> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(histories(300)))]
 
     #[test]
     fn a_diff_laid_upon_the_older_state_gives_the_newer(

@@ -15,12 +15,7 @@ use super::*;
 use crate::format::Type;
 use crate::table::conflict::Dispute;
 use crate::table::edit::Fill;
-use crate::table::tests::{Change, Row, apply, batch, change, columns, empty, made, read, row, small, write};
-
-/// How many histories to try: more where `make test-full` asks for it.
-fn histories(few: u32) -> u32 {
-    std::env::var("DSV_TEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(few)
-}
+use crate::table::tests::{Change, Row, apply, batch, change, columns, empty, histories, made, read, row, small, write};
 
 /// What a conflict says, without slots: its kind, the row's id and the column's name.
 type Said = (&'static str, String, Option<&'static str>);
