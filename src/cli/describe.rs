@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::diff::Differing;
 use super::diff::count::{Counts, count};
+use super::diff::{Differing, key_names};
 use super::error::CliError;
 use super::ui::format::{self, one_line, plural};
 use super::ui::paint::Paint;
@@ -85,8 +85,7 @@ pub fn table(repo: &Repo, entry: &NameChange<TableObjectId>, rows: &RowDiff, cou
     if let (Some(old), Some(new)) = (rows.old(), rows.new_state()) {
         out.schema = schema_changes(old, new);
         if old.schema.key != new.schema.key {
-            let names = new.schema.key_indices().into_iter().filter_map(|i| new.schema.columns.get(i));
-            out.key = Some(names.map(|c| c.name.clone()).collect());
+            out.key = Some(key_names(new));
         }
         let is_other = matches!(&entry.change, Change::Changed(old, new) if old != new);
         if is_other && out.counts == Counts::default() && old.schema == new.schema {
@@ -214,8 +213,10 @@ impl TableChange {
             "removed" => out.extend(self.rows_before.map(|n| plural(n, "row"))),
             _ => {}
         }
-        for (n, word) in [(self.counts.added, "added"), (self.counts.removed, "removed")] {
-            if n > 0 && self.change == "changed" {
+        // Of a whole table that came or went, its size was said.
+        let is_said = [(self.change, self.rows_after.is_some()) == ("added", true), (self.change, self.rows_before.is_some()) == ("removed", true)];
+        for ((n, word), is_said) in [(self.counts.added, "added"), (self.counts.removed, "removed")].into_iter().zip(is_said) {
+            if n > 0 && !is_said {
                 out.push(format!("{} {word}", plural(n, "row")));
             }
         }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Diagnostic, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::base::name::nearest;
-use crate::format::{FormatError, TypeError};
+use crate::format::{FormatError, Type, TypeError};
 use crate::repo::{ErrorKind, RepoError};
 use crate::table::TableError;
 
@@ -270,6 +271,11 @@ fn of_a_function(why: &str, end: &str) -> Option<QueryError> {
     let (_, said) = why.split_once("user-defined coercion failed with: External error: ")?;
     let said = said.split_once(end).map_or(said, |(said, _)| said);
     Some(QueryError::Refused(said.trim().trim_end_matches('.').to_owned()))
+}
+
+/// A type by the name that dsv has for it; else by Arrow's.
+pub(super) fn type_name(data_type: &DataType) -> String {
+    Type::from_field(&Field::new("", data_type.clone(), true)).map_or(data_type.to_string(), |ty| ty.to_string())
 }
 
 /// A name as it must stand in a query: quoted where it is not a plain word in lower case.

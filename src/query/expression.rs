@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DFSchemaRef};
@@ -25,7 +25,7 @@ use crate::table::{Table, TableError};
 
 use super::QueryError;
 use super::engine::{Options, state};
-use super::error::translate;
+use super::error::{translate, type_name};
 use super::params::{Params, substitute_expr};
 use super::prune::Prune;
 use super::rows::{Conjunct, Rows, Selection, Watch};
@@ -83,8 +83,7 @@ fn plan_condition(table: &Table, predicate: &str, params: &Params) -> Result<Pla
         DataType::Boolean => {}
         DataType::Null => planned.expr = planned.expr.cast_to(&DataType::Boolean, &*planned.schema).map_err(fail)?,
         other => {
-            let shown = Type::from_field(&arrow::datatypes::Field::new("", other.clone(), true)).map_or(other.to_string(), |ty| ty.to_string());
-            return Err(QueryError::Refused(format!("a condition must be true or false, not {shown}")));
+            return Err(QueryError::Refused(format!("a condition must be true or false, not {}", type_name(&other))));
         }
     }
     Ok(planned)
@@ -140,9 +139,8 @@ impl RowTest {
         let fields: Vec<_> = self.table.schema.arrow(&self.columns).fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(slots.len()));
         let batch = RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::new(fields)), arrays, &options)?;
-        let values = self.expr.evaluate(&batch).and_then(|value| value.into_array(slots.len())).map_err(|e| translate(e, 0))?;
-        let Some(values) = values.as_boolean_opt() else { return Err(QueryError::Refused("a condition must be true or false".into())) };
-        Ok(slots.iter().enumerate().map(|(i, slot)| slot.is_some() && values.is_valid(i) && values.value(i)).collect())
+        let truths = super::rows::truths(&self.expr, &batch)?;
+        Ok(slots.iter().zip(truths.values()).map(|(slot, truth)| slot.is_some() && truth).collect())
     }
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryBuilder, Int32Array, Int64Array, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type};
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use crate::repo::files::media::{perceptual_hash, sniff};
 
 use super::QueryError;
+use super::error::type_name;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum What {
@@ -79,9 +80,8 @@ impl ScalarUDFImpl for MediaFunction {
             DataType::Null | DataType::Binary | DataType::LargeBinary | DataType::BinaryView if self.what != What::Hamming => Ok(DataType::Binary),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if of_text => Ok(DataType::Utf8),
             other => {
-                let shown = crate::format::Type::from_field(&Field::new("", other.clone(), true)).map_or(other.to_string(), |ty| ty.to_string());
                 let takes = if self.what == What::Hamming { "two hashes, which are integers" } else { "bytes" };
-                Err(refused(format!("{} takes {takes}, not {shown}", self.name())))
+                Err(refused(format!("{} takes {takes}, not {}", self.name(), type_name(other))))
             }
         };
         given.iter().map(one).collect()

@@ -95,24 +95,27 @@ impl Differing {
     /// The names of the key's columns before and now, where they are others and the whole table is wanted.
     pub fn other_key(&self) -> Option<[Vec<String>; 2]> {
         let (old, new) = self.rows.old().zip(self.rows.new_state()).filter(|_| self.whole)?;
-        let [before, after] = [old, new].map(|table| names(table));
+        let [before, after] = [old, new].map(|table| key_names(table));
         (old.schema.key != new.schema.key).then_some([before, after])
     }
 
-    /// True where the table came, went, has another name or other columns, whatever its rows do.
+    /// True where the table came, went, has another name or other columns, whatever its rows do; where a predicate chooses rows, they alone count.
     pub fn is_other_table(&self) -> bool {
+        if self.tests.is_some() {
+            return false;
+        }
         !matches!(self.entry.change, Change::Changed(..)) || !self.schema.is_empty() || self.other_key().is_some()
     }
 }
 
 /// The names of the columns of a table's key.
-fn names(table: &Table) -> Vec<String> {
+pub fn key_names(table: &Table) -> Vec<String> {
     table.schema.key_indices().into_iter().filter_map(|i| table.schema.columns.get(i)).map(|c| c.name.clone()).collect()
 }
 
 /// The names of the key's columns in the newest state there is.
 fn key(rows: &RowDiff) -> Vec<String> {
-    rows.new_state().or(rows.old()).map(|table| names(table)).unwrap_or_default()
+    rows.new_state().or(rows.old()).map(|table| key_names(table)).unwrap_or_default()
 }
 
 /// Whether a change of the columns is about one of these.

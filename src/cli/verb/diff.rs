@@ -93,7 +93,8 @@ impl Diff {
         let mut changes = changed_tables(&before, &after);
         let (mut views, mut checks) = (changed_views(&before, &after), changed_checks(&before, &after));
         if let Some(table) = self.path.first() {
-            changes.retain(|change| change.name == *table);
+            // By the name that it has, or had.
+            changes.retain(|change| change.name == *table || matches!(&change.change, Change::Renamed(from, _) if from == table));
             (views, checks) = Default::default();
             match (before.tables.get(table), after.tables.get(table)) {
                 // Says so, with the names that come near.

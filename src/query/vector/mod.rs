@@ -18,6 +18,7 @@ use half::slice::HalfFloatSliceExt;
 use kernels::{Sum, sums};
 
 use super::QueryError;
+use super::error::type_name;
 
 /// What is computed of two vectors, or of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,10 +123,7 @@ impl ScalarUDFImpl for VectorFunction {
                 Ok(lists(&DataType::Float32))
             }
             DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Ok(DataType::Utf8),
-            other => Err(refused(format!(
-                "{name} takes vectors, not {}",
-                crate::format::Type::from_field(&Field::new("", other.clone(), true)).map_or(other.to_string(), |ty| ty.to_string())
-            ))),
+            other => Err(refused(format!("{name} takes vectors, not {}", type_name(other)))),
         });
         let types = types.collect::<Result<Vec<_>>>()?;
         if let [DataType::FixedSizeList(_, a), DataType::FixedSizeList(_, b)] = types.as_slice() {

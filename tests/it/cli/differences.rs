@@ -89,6 +89,17 @@ fn a_file_of_differences_is_the_relation_of_sql() {
 }
 
 #[test]
+fn a_table_is_found_by_the_name_it_had_and_a_predicate_counts_rows_alone() {
+    let s = two_versions();
+    s.ok(["table", "rename", "other", "another"]);
+    for name in ["other", "another"] {
+        assert!(s.ok(["diff", "--", name]).contains("renamed:  other -> another"), "{name}");
+    }
+    assert_eq!(s.ok(["diff", "v1", "HEAD", "--where", "x > 0", "--stat", "--", "other"]), "  new:      other  1 column, 1 row added\n");
+    assert_eq!(s.ok(["diff", "v1", "HEAD", "--where", "x > 1", "--exit-code", "--", "other"]), "");
+}
+
+#[test]
 fn words_are_coloured_where_colours_are() {
     let s = two_versions();
     let told = s.ok(["diff", "v1", "HEAD", "--color", "always", "--", "pets", "remark", "label"]);
