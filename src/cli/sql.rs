@@ -16,13 +16,27 @@ use crate::repo::Repo;
 use crate::repo::files::npy_numbers;
 use crate::table::TableError;
 
-/// Asks; tables without a schema are those of the revision `at`, or of the working state. Sorts, joins and aggregations may take `memory_bytes` before they
-/// go on from disk. `progress` tells when to stop.
-pub fn ask(repo: Repo, sql: &str, values: &Params, at: Option<&str>, memory_bytes: Option<usize>, progress: &Arc<dyn Progress>) -> Result<Answer, CliError> {
+/// A session on a repository. Sorts, joins and aggregations may take `memory_bytes` before they go on from disk. `progress` tells when to stop.
+pub fn session(repo: &Arc<Repo>, memory_bytes: Option<usize>, progress: &Arc<dyn Progress>) -> Result<Session, CliError> {
     let progress = progress.clone();
     let mut options = Options { interrupted: Some(Arc::new(move || progress.interrupted())), ..Options::default() };
     options.memory_bytes = memory_bytes.unwrap_or(options.memory_bytes);
-    Ok(Session::new(Arc::new(repo), options)?.query(sql, values, at)?)
+    Ok(Session::new(repo.clone(), options)?)
+}
+
+/// The chosen columns (all without any) of the rows of a view for which `predicate` is true.
+pub fn view(
+    repo: &Arc<Repo>,
+    name: &str,
+    at: Option<&str>,
+    columns: &[String],
+    predicate: Option<&str>,
+    progress: &Arc<dyn Progress>,
+) -> Result<Answer, CliError> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let columns = if columns.is_empty() { "*".to_owned() } else { columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ") };
+    let condition = predicate.map_or(String::new(), |predicate| format!(" WHERE {predicate}"));
+    Ok(session(repo, None, progress)?.query(&format!("SELECT {columns} FROM {}{condition}", quoted(name)), &Params::new(), at)?)
 }
 
 /// Values of parameters; `@FILE` is a file's: the numbers of a `.npy` as a vector, the text of any other.

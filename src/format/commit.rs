@@ -58,6 +58,8 @@ pub struct Commit {
 impl Commit {
     /// The commit holds a subset of its parent: rows missing from it are hidden, not deleted.
     pub const FLAG_SUBSET: u64 = 1;
+    /// The commit stands on a subset branch: it is marked with [`Commit::FLAG_SUBSET`], or its first parent stands on one.
+    pub const FLAG_ON_SUBSET: u64 = 2;
 
     /// The first line of the message.
     pub fn subject(&self) -> &str {

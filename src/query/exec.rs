@@ -58,6 +58,11 @@ impl TableExec {
         &self.selection
     }
 
+    /// Whether it puts out the slots behind the columns.
+    pub fn has_slots(&self) -> bool {
+        self.with_slots
+    }
+
     /// How many rows the table has.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -93,6 +98,10 @@ impl TableExec {
         }
     }
 
+    fn reads_slot(&self, filter: &Arc<dyn PhysicalExpr>) -> bool {
+        self.with_slots && datafusion::physical_expr::utils::collect_columns(filter).iter().any(|column| column.index() >= self.selection.output.len())
+    }
+
     /// The filter, over this scan's output, as a part of its predicate.
     fn conjunct(&self, filter: &Arc<dyn PhysicalExpr>) -> Result<Conjunct> {
         let bound = filter.clone().transform_up(|node| match node.downcast_ref::<Column>() {
@@ -106,7 +115,8 @@ impl TableExec {
     }
 }
 
-fn with_slot(schema: &SchemaRef) -> SchemaRef {
+/// A schema with the column of slots behind.
+pub fn with_slot(schema: &SchemaRef) -> SchemaRef {
     let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new(SLOT, DataType::UInt64, false)));
     Arc::new(Schema::new(fields))
@@ -227,7 +237,7 @@ impl ExecutionPlan for TableExec {
         let mut taken = Vec::with_capacity(result.parent_filters.len());
         for filter in &result.parent_filters {
             // What other operators learn while they run: the least of a running top k, the keys of a join. Plain filters came with the scan already.
-            if filter.filter.is::<DynamicFilterPhysicalExpr>() {
+            if filter.filter.is::<DynamicFilterPhysicalExpr>() && !self.reads_slot(&filter.filter) {
                 selection.conjuncts.push(self.conjunct(&filter.filter)?);
                 taken.push(PushedDown::Yes);
             } else {

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::parser::DFParserBuilder;
+use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use crate::chunk::Objects;
@@ -31,10 +32,11 @@ use super::prune::Prune;
 use super::rows::{Conjunct, Rows, Selection, Watch};
 
 /// An SQL expression planned over a table.
-struct Planned {
+pub(super) struct Planned {
     state: SessionState,
     schema: DFSchemaRef,
-    expr: Expr,
+    /// The expression, with its types reconciled and simplified.
+    pub expr: Expr,
 }
 
 fn plan(table: &Table, sql: &str, params: &Params, wanted: Option<DataType>) -> Result<Planned, QueryError> {
@@ -44,33 +46,46 @@ fn plan(table: &Table, sql: &str, params: &Params, wanted: Option<DataType>) -> 
     let schema = DFSchema::try_from(table.schema.arrow(&columns)).map_err(fail)?;
     let mut parsed = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build().and_then(|mut p| p.parse_into_expr()).map_err(fail)?;
     substitute_expr(&mut parsed.expr, params)?;
-    let expr = state.create_logical_expr_from_sql_expr(parsed, &schema).map_err(fail)?;
-    let stray = expr.exists(|e| {
-        Ok(matches!(
-            e,
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) | Expr::AggregateFunction(_) | Expr::WindowFunction(_)
-        ))
-    });
-    if stray.map_err(fail)? {
-        return Err(QueryError::Refused("an expression over single rows holds no subquery, aggregate or window".into()));
-    }
-    let schema: DFSchemaRef = Arc::new(schema);
-    let context = SimplifyContext::builder()
-        .with_schema(schema.clone())
-        .with_config_options(state.config_options().clone())
-        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
-        .build();
-    let simplifier = ExprSimplifier::new(context);
-    let mut expr = simplifier.coerce(expr, &schema).map_err(fail)?;
+    let mut planned = Planned::of(state, Arc::new(schema), parsed)?;
     if let Some(wanted) = wanted {
-        expr = expr.cast_to(&wanted, &schema).map_err(fail)?;
+        planned.expr = planned.expr.cast_to(&wanted, &*planned.schema).map_err(fail)?;
+        planned.expr = planned.simplifier().simplify(planned.expr.clone()).map_err(fail)?;
     }
-    let expr = simplifier.simplify(expr).map_err(fail)?;
-    Ok(Planned { state, schema, expr })
+    Ok(planned)
 }
 
 impl Planned {
-    fn physical(&self, expr: Expr) -> Result<Arc<dyn PhysicalExpr>, QueryError> {
+    /// Plans an expression over columns.
+    pub fn of(state: SessionState, schema: DFSchemaRef, parsed: ExprWithAlias) -> Result<Planned, QueryError> {
+        let fail = |e| translate(e, 0);
+        let expr = state.create_logical_expr_from_sql_expr(parsed, &schema).map_err(fail)?;
+        let stray = expr.exists(|e| {
+            Ok(matches!(
+                e,
+                Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) | Expr::AggregateFunction(_) | Expr::WindowFunction(_)
+            ))
+        });
+        if stray.map_err(fail)? {
+            return Err(QueryError::Refused("an expression over single rows holds no subquery, aggregate or window".into()));
+        }
+        let mut planned = Planned { state, schema, expr };
+        let simplifier = planned.simplifier();
+        let expr = simplifier.coerce(planned.expr.clone(), &planned.schema).map_err(fail)?;
+        planned.expr = simplifier.simplify(expr).map_err(fail)?;
+        Ok(planned)
+    }
+
+    fn simplifier(&self) -> ExprSimplifier {
+        let context = SimplifyContext::builder()
+            .with_schema(self.schema.clone())
+            .with_config_options(self.state.config_options().clone())
+            .with_query_execution_start_time(self.state.execution_props().query_execution_start_time)
+            .build();
+        ExprSimplifier::new(context)
+    }
+
+    /// An expression over the same columns, as it is run.
+    pub fn physical(&self, expr: Expr) -> Result<Arc<dyn PhysicalExpr>, QueryError> {
         self.state.create_physical_expr(expr, &self.schema).map_err(|e| translate(e, 0))
     }
 }
@@ -219,6 +234,19 @@ pub fn evaluate(objects: &Arc<Objects>, table: &Arc<Table>, expression: &str, pa
     let slots = table.slots(objects)?;
     let rows = Selection { output: columns, ..Selection::all(objects, table) }.open(std::iter::once(0..slots).collect(), Watch::default())?;
     Ok(Evaluation { rows, expr, ty })
+}
+
+/// The value of an expression that is the same for all rows, in the storage layout of `ty`; `None` where it is not.
+pub fn constant(table: &Arc<Table>, expression: &str, params: &Params, ty: &Type) -> Result<Option<ArrayRef>, QueryError> {
+    let planned = plan(table, expression, params, Some(ty.storage()))?;
+    let whole = Conjunct::new(planned.physical(planned.expr.clone())?);
+    if !whole.columns.is_empty() || planned.expr.is_volatile() {
+        return Ok(None);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let batch = RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::empty()), Vec::new(), &options)?;
+    let value = whole.expr.evaluate(&batch).and_then(|value| value.into_array(1)).map_err(|e| translate(e, 0))?;
+    Ok(Some(to_storage(&value, &ty.storage())?))
 }
 
 /// The values of [`evaluate`].

@@ -80,7 +80,7 @@ fn revision(text: &str) -> Option<&str> {
 }
 
 fn tables(revisions: &dyn Revisions, at: Option<&str>) -> std::result::Result<BTreeMap<String, TableObjectId>, QueryError> {
-    Ok(revisions.snapshot(at)?.into_iter().collect())
+    Ok(revisions.snapshot(at)?.tables)
 }
 
 fn one_table(revisions: &dyn Revisions, a: &str, b: &str, name: &str) -> std::result::Result<Arc<dyn TableProvider>, QueryError> {

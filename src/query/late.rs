@@ -87,7 +87,7 @@ fn rewritten(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPl
     }
     let Some(scan) = below.downcast_ref::<TableExec>() else { return Ok(None) };
     let selection = scan.selection();
-    if selection.limit.is_some() || (fetch as u64).saturating_mul(ROWS_A_KEPT) > scan.rows() {
+    if selection.limit.is_some() || scan.has_slots() || (fetch as u64).saturating_mul(ROWS_A_KEPT) > scan.rows() {
         return Ok(None);
     }
     // What the sort puts out, over the columns of the scan.

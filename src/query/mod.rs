@@ -11,6 +11,7 @@
 //! vector       functions and operators on vectors       media       ... on pictures, clips and recordings
 //! rewrite      what is written shorter than SQL        hints       what a plan gives reason to say
 //! offered      expressions for the floors below
+//! write        INSERT, UPDATE, DELETE, CREATE, ALTER, DROP
 //! revisions    what is needed of a repository          repository  that of a Repo
 //! ```
 //!
@@ -39,6 +40,7 @@ mod rows;
 mod session;
 mod system;
 mod vector;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -52,3 +54,4 @@ pub use offered::expressions;
 pub use params::{Param, Params};
 pub use revisions::{CommitRow, ConflictRow, RefKind, RefRow, Revisions};
 pub use session::Session;
+pub use write::{Outcome, Written};

@@ -1,14 +1,15 @@
 //! Expressions for the floors below, which know them only by their trait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray};
 
 use crate::base::progress::Muted;
-use crate::base::{CommitId, Progress, TableObjectId};
+use crate::base::{CommitId, Progress};
 use crate::chunk::Objects;
+use crate::format::snapshot::Snapshot;
 use crate::table::expression::{Answer, ExpressionError, Expressions, Predicate};
 use crate::table::{Table, TableError};
 
@@ -30,16 +31,10 @@ impl Expressions for Sql {
         Ok(Box::new(Of { condition: Condition::plan(table, text)?, table: table.clone() }))
     }
 
-    fn rows(
-        &self,
-        objects: &Arc<Objects>,
-        tables: &BTreeMap<String, TableObjectId>,
-        text: &str,
-        progress: &Arc<dyn Progress>,
-    ) -> Result<Answer, ExpressionError> {
+    fn rows(&self, objects: &Arc<Objects>, snapshot: &Snapshot, text: &str, progress: &Arc<dyn Progress>) -> Result<Answer, ExpressionError> {
         let progress = Muted(progress.clone());
         let options = Options { interrupted: Some(Arc::new(move || progress.interrupted())), ..Options::default() };
-        let session = Session::new(Arc::new(Alone { objects: objects.clone(), tables: tables.clone() }), options)?;
+        let session = Session::new(Arc::new(Alone { objects: objects.clone(), snapshot: snapshot.clone() }), options)?;
         let answer = session.query(text, &Params::new(), None)?;
         Ok(Box::new(answer.map(|batch| batch.map_err(ExpressionError::from))))
     }
@@ -91,16 +86,16 @@ impl Predicate for Of {
     }
 }
 
-/// The tables of one snapshot, and nothing besides.
+/// One snapshot, and nothing besides.
 struct Alone {
     objects: Arc<Objects>,
-    tables: BTreeMap<String, TableObjectId>,
+    snapshot: Snapshot,
 }
 
 impl Revisions for Alone {
-    fn snapshot(&self, revision: Option<&str>) -> Result<Vec<(String, TableObjectId)>, QueryError> {
+    fn snapshot(&self, revision: Option<&str>) -> Result<Snapshot, QueryError> {
         match revision {
-            None => Ok(self.tables.clone().into_iter().collect()),
+            None => Ok(self.snapshot.clone()),
             Some(other) => Err(QueryError::Refused(format!("it sees one version alone, and '{other}' is another"))),
         }
     }

@@ -16,7 +16,7 @@ use crate::chunk::Objects;
 use crate::table::{Table, TableError};
 
 use super::QueryError;
-use super::exec::TableExec;
+use super::exec::{TableExec, with_slot};
 use super::prune::Prune;
 use super::rows::{BATCH_BYTES, Conjunct, Selection};
 
@@ -32,6 +32,8 @@ pub struct RevisionTable {
     schema: SchemaRef,
     slots: u64,
     rows: u64,
+    /// Whether the slots come behind the columns.
+    with_slots: bool,
 }
 
 impl RevisionTable {
@@ -40,7 +42,12 @@ impl RevisionTable {
         let columns: Vec<usize> = (0..table.columns.len()).collect();
         let schema = table.schema.arrow(&columns);
         let (slots, rows) = (table.slots(&objects)?, table.rows(&objects)?);
-        Ok(RevisionTable { objects, table, name, schema, slots, rows })
+        Ok(RevisionTable { objects, table, name, schema, slots, rows, with_slots: false })
+    }
+
+    /// The same with a column [`SLOT`](super::exec::SLOT) behind the table's own.
+    pub fn with_slots(self) -> RevisionTable {
+        RevisionTable { schema: with_slot(&self.schema), with_slots: true, ..self }
     }
 }
 
@@ -90,11 +97,19 @@ impl TableProvider for RevisionTable {
             conjuncts.push(Conjunct::new(state.create_physical_expr(filter.clone(), &schema)?));
         }
         let prune = Prune::and(filters.iter().map(|filter| Prune::of(filter, &self.table.schema)));
+        let mut output = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let wants_slots = self.with_slots && output.last() == Some(&self.table.columns.len());
+        if wants_slots {
+            output.pop();
+        }
+        if output.iter().any(|column| *column >= self.table.columns.len()) {
+            return datafusion::common::internal_err!("the slots stand behind all columns");
+        }
         let selection = Selection {
             objects: self.objects.clone(),
             table: self.table.clone(),
             conjuncts,
-            output: projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect()),
+            output,
             limit: limit.map(|limit| limit as u64),
             batch_rows: state.config().batch_size(),
             batch_bytes: BATCH_BYTES,
@@ -109,7 +124,9 @@ impl TableProvider for RevisionTable {
         // Under a limit rows are read in order by one partition, which stops as soon as it has enough.
         let n = if limit.is_some() { 1 } else { state.config().target_partitions() };
         let partitions = split(ranges, n, PARTITION_SLOTS_MIN);
-        Ok(Arc::new(TableExec::new(self.name.clone(), selection, partitions, self.slots, self.slots - kept, self.rows)))
+        let columns: Vec<usize> = (0..selection.output.len()).collect();
+        let scan = TableExec::new(self.name.clone(), selection, partitions, self.slots, self.slots - kept, self.rows);
+        Ok(Arc::new(if wants_slots { scan.with_slots(&columns) } else { scan }))
     }
 }
 

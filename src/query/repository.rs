@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arrow::array::Array;
 use arrow::util::display::array_value_to_string;
 
-use crate::base::{CommitId, TableObjectId};
+use crate::base::CommitId;
 use crate::chunk::Objects;
+use crate::format::snapshot::Snapshot;
 use crate::history::HistoryError;
 use crate::repo::{LogOptions, Repo, RepoError};
 use crate::table::merge::Side;
@@ -15,12 +16,11 @@ use super::revisions::{CommitRow, ConflictRow, RefKind, RefRow};
 use super::{QueryError, Revisions};
 
 impl Revisions for Repo {
-    fn snapshot(&self, revision: Option<&str>) -> Result<Vec<(String, TableObjectId)>, QueryError> {
-        let snapshot = Repo::snapshot(self, revision).map_err(|error| match (error, revision) {
+    fn snapshot(&self, revision: Option<&str>) -> Result<Snapshot, QueryError> {
+        Repo::snapshot(self, revision).map_err(|error| match (error, revision) {
             (RepoError::History(HistoryError::Unknown { nearest, .. }), Some(name)) => QueryError::NoRevision { name: name.to_owned(), near: nearest },
             (other, _) => QueryError::Repository(other),
-        })?;
-        Ok(snapshot.tables.into_iter().collect())
+        })
     }
 
     fn objects(&self) -> Arc<Objects> {

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::base::{CommitId, TableObjectId};
+use crate::base::CommitId;
 use crate::chunk::Objects;
+use crate::format::snapshot::Snapshot;
 
 use super::QueryError;
 
 /// A repository, as queries see it. Calls may read and block; they are made from threads that may.
 pub trait Revisions: Send + Sync {
-    /// The tables, by name, of the commit that a revision names; of the working state of what is checked out without one. Text that names no commit is
+    /// The tables and views of the commit that a revision names; of the working state of what is checked out without one. Text that names no commit is
     /// [`QueryError::NoRevision`] with the names that come near it.
-    fn snapshot(&self, revision: Option<&str>) -> Result<Vec<(String, TableObjectId)>, QueryError>;
+    fn snapshot(&self, revision: Option<&str>) -> Result<Snapshot, QueryError>;
 
     /// Where the tables are.
     fn objects(&self) -> Arc<Objects>;

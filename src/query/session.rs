@@ -70,26 +70,28 @@ impl Session {
     }
 
     async fn plan(&self, sql: &str, params: &Params, at: Option<&str>) -> Result<(SessionState, Arc<dyn ExecutionPlan>, Vec<String>), QueryError> {
-        let fail = |e| self.named(translate(e, self.options.memory_bytes));
         let mut statement = parse(sql)?;
         super::refuse::check(&statement)?;
         substitute(&mut statement, params)?;
-        rewrite::vectors(&mut statement);
-        if rewrite::lacks_table(&statement) {
-            let (revisions, at) = (self.revisions.clone(), at.map(str::to_owned));
-            let names = tokio::task::spawn_blocking(move || revisions.snapshot(at.as_deref())).await.map_err(|e| QueryError::Run(e.to_string()))??;
-            let names: Vec<String> = names.into_iter().map(|(name, _)| name).collect();
-            rewrite::add_table(&mut statement, &names)?;
-        }
-        let references = self.state.resolve_table_references(&statement).map_err(fail)?;
-        let (revisions, at) = (self.revisions.clone(), at.map(str::to_owned));
-        let tables = tokio::task::spawn_blocking(move || catalog::build(&*revisions, at.as_deref(), &references));
-        let tables = tables.await.map_err(|e| QueryError::Run(e.to_string()))??;
-        let mut state = SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(tables).build();
+        self.plan_statement(statement, at).await
+    }
+
+    async fn plan_statement(&self, statement: Statement, at: Option<&str>) -> Result<(SessionState, Arc<dyn ExecutionPlan>, Vec<String>), QueryError> {
+        let fail = |e| self.named(translate(e, self.options.memory_bytes));
+        super::refuse::check(&statement)?;
+        let mut state = self.state.clone();
         for function in super::functions::all(&self.revisions) {
             let (name, function) = (function.name().to_owned(), function.function().clone());
             state.register_udtf(&name, function);
         }
+        let (revisions, at, planner) = (self.revisions.clone(), at.map(str::to_owned), state.clone());
+        let looked_up = tokio::task::spawn_blocking(move || {
+            let statement = written_out(statement, || Ok(revisions.snapshot(at.as_deref())?.tables.into_keys().collect()))?;
+            let references = planner.resolve_table_references(&statement).map_err(|e| translate(e, 0))?;
+            Ok::<_, QueryError>((statement, catalog::build(&*revisions, &planner, at.as_deref(), &references)?))
+        });
+        let (statement, tables) = looked_up.await.map_err(|e| QueryError::Run(e.to_string()))?.map_err(|e| self.named(e))?;
+        let mut state = SessionStateBuilder::new_from_existing(state).with_catalog_list(tables).build();
         state.mark_start_execution();
         let plan = state.statement_to_plan(statement).await.map_err(fail)?;
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan).map_err(fail)?;
@@ -97,6 +99,32 @@ impl Session {
         let plan = state.create_physical_plan(&plan).await.map_err(fail)?;
         Ok((state, plan, hints))
     }
+
+    /// As [`Session::query`], of a statement that is parsed and has its parameters.
+    pub(super) fn answer(&self, statement: Statement, at: Option<&str>) -> Result<Answer, QueryError> {
+        let threads = self.threads()?;
+        let interrupt = self.options.interrupted.clone().map(Interrupt::new);
+        let started = async {
+            let (state, plan, hints) = self.plan_statement(statement, at).await?;
+            AnswerStream::start(plan, state.task_ctx(), self.options.memory_bytes, hints)
+        };
+        let stream = threads.wait(interrupt.as_ref(), started)??;
+        Ok(Answer::new(stream, threads, interrupt))
+    }
+
+    /// DataFusion's state without any table.
+    pub(super) fn state(&self) -> &SessionState {
+        &self.state
+    }
+}
+
+/// The statement with what it leaves to be understood written out: see [`rewrite`]. `tables` are those that one without FROM may mean.
+pub(super) fn written_out(mut statement: Statement, tables: impl FnOnce() -> Result<Vec<String>, QueryError>) -> Result<Statement, QueryError> {
+    rewrite::vectors(&mut statement);
+    if rewrite::lacks_table(&statement) {
+        rewrite::add_table(&mut statement, &tables()?)?;
+    }
+    Ok(statement)
 }
 
 /// The names of the tables that a query reads; those of a schema by both names.
@@ -109,7 +137,7 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
 }
 
 /// The one statement that a text holds.
-fn parse(sql: &str) -> Result<Statement, QueryError> {
+pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     let fail = |e| translate(e, 0);
     let parser = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build();
     let mut statements = parser.and_then(|mut parser| parser.parse_statements()).map_err(fail)?;

@@ -109,7 +109,7 @@ fn conflicts(revisions: &dyn Revisions) -> Result<RecordBatch, QueryError> {
 
 fn loaded(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<Vec<(String, Table)>, QueryError> {
     let objects = revisions.objects();
-    snapshots.tables(None)?.iter().map(|(name, id)| Ok((name.clone(), Table::load(&objects, *id)?))).collect()
+    snapshots.of(None)?.tables.iter().map(|(name, id)| Ok((name.clone(), Table::load(&objects, *id)?))).collect()
 }
 
 fn tables(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<RecordBatch, QueryError> {

@@ -7,3 +7,4 @@ mod sessions;
 mod support;
 mod twin;
 mod vectors;
+mod writes;

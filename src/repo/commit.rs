@@ -90,7 +90,10 @@ impl Repo {
         let mut source = replaced.as_ref().map(|replaced| replaced.source.clone()).unwrap_or_default();
         source.extend(options.source.clone());
         let snapshot = store_snapshot(&self.objects, &working.snapshot)?;
-        let flags = replaced.as_ref().map_or(0, |replaced| replaced.flags);
+        let flags = match &replaced {
+            Some(replaced) => replaced.flags,
+            None => self.inherited_flags(parents.first().copied())?,
+        };
         let commit = Commit { snapshot, parents, author, committed_millis: now, message, source, flags };
         let id = store_commit(&self.objects, &commit)?;
 

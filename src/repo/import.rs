@@ -1,21 +1,19 @@
 //! `dsv import`: files become a table, or rows of one.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-
-use arrow::array::{Array, RecordBatch};
 
 use crate::base::TableId;
 use crate::base::progress::Unit;
 use crate::chunk::Objects;
 use crate::format::Type;
-use crate::table::key::{KeyIndex, RowHash, RowHasher};
+use crate::table::key::KeyIndex;
 use crate::table::replace::{Changes, Rewriter, RowPrinter, match_rows};
 use crate::table::schema::{unify, widens};
 use crate::table::write::RowWriter;
 use crate::table::{Schema, Table, TableError};
 
 use super::files::{self, Batch, Batches, FileError, Input, ReadOptions, Skipped};
+use super::keys::Keys;
 use super::{Repo, RepoError};
 
 /// What to do with rows that are there.
@@ -66,6 +64,9 @@ impl Repo {
         let mut done = None;
         self.update_working(command, |snapshot| -> Result<_, RepoError> {
             let mut snapshot = snapshot.clone();
+            if snapshot.views.contains_key(name) {
+                return Err(super::working::no_table(&snapshot, name, None));
+            }
             let existing = match (snapshot.tables.get(name), options.mode) {
                 (Some(_), ImportMode::Create) => {
                     return Err(RepoError::refused_with(
@@ -147,7 +148,7 @@ impl Import<'_> {
         let mut writer = RowWriter::new(self.objects(), &table, columns)?;
         while let Some(batch) = batches.next()? {
             self.interrupted()?;
-            keys.check_new(&batch, writer.rows())?;
+            keys.check_new(&batch.rows, writer.rows())?;
             check_labels(columns, &batch, writer.rows())?;
             writer.push(&batch.rows, &batch.large)?;
         }
@@ -221,7 +222,7 @@ impl Import<'_> {
         let mut row = 0;
         while let Some(batch) = batches.next()? {
             self.interrupted()?;
-            let slots = keys.match_slots(&batch, row)?;
+            let slots = keys.match_slots(&batch.rows, row)?;
             check_labels(columns, &batch, row)?;
             rewriter.push(&batch.rows, &batch.large, &slots)?;
             row += batch.rows.num_rows() as u64;
@@ -366,69 +367,6 @@ fn indices(schema: &Schema, names: &[String]) -> Result<Vec<usize>, TableError> 
 
 fn check_labels(columns: &[(String, Type)], batch: &Batch, before: u64) -> Result<(), TableError> {
     columns.iter().zip(batch.rows.columns()).try_for_each(|((name, ty), values)| crate::table::edit::check_labels(ty, values, name, before))
-}
-
-/// Watches over keys while rows come in.
-struct Keys {
-    /// The key's columns in the batches; empty without a key.
-    columns: Vec<usize>,
-    index: Option<KeyIndex>,
-    hasher: Option<RowHasher>,
-    names: Vec<String>,
-    seen: HashSet<RowHash>,
-}
-
-impl Keys {
-    fn new(table: &Table, columns: &[(String, Type)], index: Option<KeyIndex>) -> Result<Self, RepoError> {
-        let (mut places, mut names, mut storage) = (Vec::new(), Vec::new(), Vec::new());
-        for i in table.schema.key_indices() {
-            let column = &table.schema.columns[i];
-            let place = columns.iter().position(|(name, _)| *name == column.name);
-            places.push(place.ok_or_else(|| RepoError::refused(format!("the file has no column '{}', which belongs to the table's key", column.name)))?);
-            names.push(column.name.clone());
-            storage.push(column.ty.storage());
-        }
-        let hasher = if places.is_empty() { None } else { Some(RowHasher::new(storage)?) };
-        Ok(Keys { columns: places, index, hasher, names, seen: HashSet::new() })
-    }
-
-    fn hashes(&self, batch: &RecordBatch, before: u64) -> Result<Vec<RowHash>, TableError> {
-        let Some(hasher) = &self.hasher else { return Ok(Vec::new()) };
-        let cells: Vec<_> = self.columns.iter().map(|i| batch.column(*i).clone()).collect();
-        for (column, name) in cells.iter().zip(&self.names) {
-            if let Some(row) = (0..column.len()).find(|i| column.is_null(*i)) {
-                return Err(TableError::Key { row: before + row as u64 + 1, why: format!("the key column '{name}' is null") });
-            }
-        }
-        hasher.hash(&cells)
-    }
-
-    fn twice(&self, batch: &RecordBatch, i: usize, before: u64) -> TableError {
-        let shown: Vec<String> = self.columns.iter().map(|c| arrow::util::display::array_value_to_string(batch.column(*c), i).unwrap_or_default()).collect();
-        TableError::Key { row: before + i as u64 + 1, why: format!("the key ({}) = ({}) stands twice", self.names.join(", "), shown.join(", ")) }
-    }
-
-    /// Rows that must all be new.
-    fn check_new(&mut self, batch: &Batch, before: u64) -> Result<(), TableError> {
-        for (i, hash) in self.hashes(&batch.rows, before)?.into_iter().enumerate() {
-            if !self.seen.insert(hash) || self.index.as_ref().is_some_and(|index| index.get(hash).is_some()) {
-                return Err(self.twice(&batch.rows, i, before));
-            }
-        }
-        Ok(())
-    }
-
-    /// The slot of each row, or none where its key is new.
-    fn match_slots(&mut self, batch: &Batch, before: u64) -> Result<Vec<Option<u64>>, TableError> {
-        let mut slots = Vec::with_capacity(batch.rows.num_rows());
-        for (i, hash) in self.hashes(&batch.rows, before)?.into_iter().enumerate() {
-            if !self.seen.insert(hash) {
-                return Err(self.twice(&batch.rows, i, before));
-            }
-            slots.push(self.index.as_ref().and_then(|index| index.get(hash)));
-        }
-        Ok(slots)
-    }
 }
 
 /// Inputs that can be read more than once: stdin goes into a file first.

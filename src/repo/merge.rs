@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 
 use super::checks::merge_checks;
+use super::subset::Hidden;
 use super::working::WorkingState;
 use super::{Repo, RepoError};
 use crate::base::{ColumnId, CommitId, RowId, TableId, TableObjectId};
@@ -174,7 +175,10 @@ impl Repo {
         }
         match sides.as_slice() {
             [] => return Ok(report),
-            [(revision, theirs, bases)] if *bases == [ours] && !request.no_ff && !request.squash => {
+            // A subset's hidden rows must neither go from here with it nor come back into it.
+            [(revision, theirs, bases)]
+                if *bases == [ours] && !request.no_ff && !request.squash && self.hides_nothing_of(ours, *theirs)? && self.stays_subset(ours, *theirs)? =>
+            {
                 report.outcome = MergeOutcome::FastForward(*theirs);
                 if !request.dry_run {
                     let mut transaction = Transaction::new(Some(working.view.clone()));
@@ -206,7 +210,8 @@ impl Repo {
         let commit = |snapshot: &Snapshot, parents: Vec<CommitId>| -> Result<CommitId, RepoError> {
             let author = identity.sign(now, self.environment.offset_minutes(now));
             let snapshot = store_snapshot(&self.objects, snapshot)?;
-            let commit = Commit { snapshot, parents, author, committed_millis: now, message: message.clone(), source: BTreeMap::new(), flags: 0 };
+            let flags = self.inherited_flags(parents.first().copied())?;
+            let commit = Commit { snapshot, parents, author, committed_millis: now, message: message.clone(), source: BTreeMap::new(), flags };
             Ok(store_commit(&self.objects, &commit)?)
         };
         let (mut tip, mut parents, mut snapshot) = (ours, vec![ours], self.snapshot_of(ours)?);
@@ -215,10 +220,14 @@ impl Repo {
             if bases == [*theirs] {
                 continue;
             }
-            let base = self.base_of(&bases, 0)?;
+            let mut base = self.base_of(&bases, 0)?;
             let options = MergeOptions { newer: self.newer(ours, *theirs)?, strategy: request.strategy, unsettled: HashSet::new() };
-            let other = self.snapshot_of(*theirs)?;
-            let mut merged = self.merge_snapshots(&base, &snapshot, &other, &options)?;
+            let hidden = self.hidden(tip)?;
+            let below = bases.iter().map(|base| self.hidden(*base)).collect::<Result<Hidden, _>>()?;
+            let (mut mine, mut other) = (snapshot.clone(), self.snapshot_of(*theirs)?);
+            self.show_hidden([&mut base.snapshot, &mut mine, &mut other], [&below, &hidden, &self.hidden(*theirs)?])?;
+            let mut merged = self.merge_snapshots(&base, &mine, &other, &options)?;
+            self.hide(&mut merged, &hidden)?;
             self.check_merged(&mut merged, &base.snapshot, &snapshot, &other)?;
             let in_conflict = merged.is_in_conflict();
             report.tables.append(&mut merged.tables);
@@ -241,7 +250,7 @@ impl Repo {
                         author: None,
                         base: store_snapshot(&self.objects, &base.snapshot)?,
                         ours: store_snapshot(&self.objects, &snapshot)?,
-                        theirs: self.commit_of(*theirs)?.snapshot,
+                        theirs: store_snapshot(&self.objects, &other)?,
                         merged: store_snapshot(&self.objects, &merged.snapshot)?,
                         conflicts: self.store_conflicts(&report.tables, &report.names)?,
                         start: ours,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::merge::{Base, MergedTable, NameConflict};
 use super::merging::no_merge;
+use super::subset::Hidden;
 use super::working::WorkingState;
 use super::{Repo, RepoError};
 use crate::base::CommitId;
@@ -187,8 +188,9 @@ impl Repo {
                 None => self.identity()?.sign(now, self.environment.offset_minutes(now)),
             };
             let snapshot = store_snapshot(&self.objects, &working.snapshot)?;
+            let flags = self.inherited_flags(Some(tip))?;
             let message = message.unwrap_or_else(|| merging.message.clone());
-            let commit = Commit { snapshot, parents: vec![tip], author, committed_millis: now, message, source: BTreeMap::new(), flags: 0 };
+            let commit = Commit { snapshot, parents: vec![tip], author, committed_millis: now, message, source: BTreeMap::new(), flags };
             made = Some(store_commit(&self.objects, &commit)?);
         }
         let report = self.go_on(&working, &merging, verb, made.unwrap_or(tip), "--continue")?;
@@ -238,7 +240,12 @@ impl Repo {
             let (base, theirs) = if verb == Replay::Revert { (after, before) } else { (before, after) };
             let merge = MergeOptions { newer: Side::Theirs, strategy: options.strategy, unsettled: HashSet::new() };
             let base = Base::of(base);
+            // What a subset hides is hidden here as well, whatever became of those rows.
+            let hidden = if verb == Replay::Revert { Hidden::default() } else { self.hidden_in(&commit)? };
+            let (mut base, mut ours, mut theirs) = (base, snapshot.clone(), theirs);
+            self.show_hidden([&mut base.snapshot, &mut ours, &mut theirs], [&Hidden::default(), &Hidden::default(), &hidden])?;
             let mut merged = self.merge_snapshots(&base, &snapshot, &theirs, &merge)?;
+            self.hide(&mut merged, &hidden)?;
             self.check_merged(&mut merged, &base.snapshot, &snapshot, &theirs)?;
             let message = match (&options.message, verb) {
                 (Some(message), _) if only => message.clone(),
@@ -278,7 +285,9 @@ impl Repo {
                 Some(author) => author,
                 None => self.identity()?.sign(now, self.environment.offset_minutes(now)),
             };
-            let flags = if verb == Replay::Revert { 0 } else { commit.flags };
+            let mark = commit.flags & (Commit::FLAG_SUBSET | Commit::FLAG_ON_SUBSET);
+            let marked = verb != Replay::Revert && commit.flags & Commit::FLAG_SUBSET != 0;
+            let flags = self.inherited_flags(Some(tip))? | if marked { mark } else { 0 };
             let stored = store_snapshot(&self.objects, &merged.snapshot)?;
             let made = Commit { snapshot: stored, parents: vec![tip], author, committed_millis: now, message, source: commit.source.clone(), flags };
             tip = store_commit(&self.objects, &made)?;

@@ -61,9 +61,7 @@ impl Repo {
     pub fn create_table(&self, name: &str, columns: &[(String, Type)], key: &[String], command: &str) -> Result<(), RepoError> {
         check_label("table", name)?;
         self.update_working(command, |snapshot| -> Result<_, RepoError> {
-            if snapshot.tables.contains_key(name) {
-                return Err(RepoError::Taken { what: "table", name: name.to_owned() });
-            }
+            super::views::check_free(snapshot, name, false)?;
             let id = table_seed(name, self.working()?.base);
             let mut schema = Schema::of(id, columns);
             for column in key {
@@ -98,10 +96,8 @@ impl Repo {
     pub fn rename_table(&self, from: &str, to: &str, command: &str) -> Result<(), RepoError> {
         check_label("table", to)?;
         self.update_working(command, |snapshot| -> Result<_, RepoError> {
+            super::views::check_free(snapshot, to, false)?;
             let mut snapshot = snapshot.clone();
-            if snapshot.tables.contains_key(to) {
-                return Err(RepoError::Taken { what: "table", name: to.to_owned() });
-            }
             let Some(id) = snapshot.tables.remove(from) else { return Err(no_table(&snapshot, from, None)) };
             snapshot.tables.insert(to.to_owned(), id);
             Ok(snapshot)
@@ -169,6 +165,12 @@ impl Repo {
     /// Rewrites fragmented stretches of the tables named, or of all; with `purge`, takes deleted rows out as well. What each table's compaction did, by name.
     pub fn compact(&self, names: &[String], purge: bool, command: &str) -> Result<Vec<(String, Compacted)>, RepoError> {
         let mut all = Vec::new();
+        if purge && self.inherited_flags(self.working()?.base)? != 0 {
+            return Err(RepoError::refused_with(
+                "this branch is a subset: to take its hidden rows out would delete them where it is merged",
+                "compact without --purge, or purge the branch that it came from",
+            ));
+        }
         self.update_working(command, |snapshot| -> Result<_, RepoError> {
             let mut snapshot = snapshot.clone();
             if let Some(name) = names.iter().find(|name| !snapshot.tables.contains_key(*name)) {

@@ -9,6 +9,7 @@ mod model;
 mod patch;
 mod refs;
 mod sizes;
+mod subset;
 mod upkeep;
 
 use std::sync::Arc;

@@ -119,6 +119,9 @@ fn tip_key(head: &HeadRef) -> String {
 
 /// The error of a table that `snapshot` has not.
 pub(super) fn no_table(snapshot: &Snapshot, name: &str, at: Option<&str>) -> RepoError {
+    if snapshot.views.contains_key(name) {
+        return RepoError::refused_with(format!("'{name}' is a view, not a table"), "a view is read by 'dsv query', 'dsv head' and 'dsv export'");
+    }
     let nearest = nearest(name, snapshot.tables.keys().map(String::as_str)).into_iter().map(str::to_owned).collect();
     RepoError::NoTable { name: name.to_owned(), at: at.map(str::to_owned), nearest }
 }

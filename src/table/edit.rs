@@ -17,6 +17,9 @@ use super::schema::widens;
 use super::write::{ColumnWriter, is_literal};
 use super::{LazyRope, Table, TableError};
 
+/// Rows read at once of those that are not live.
+const REST_ROWS: usize = 8192;
+
 /// What a new column holds.
 pub enum Fill {
     /// One cell, for all rows.
@@ -80,7 +83,7 @@ impl Table {
         let slots = self.slots(store)?;
         let slices = match fill {
             Fill::Constant(value) => self.constant(objects, &column.name, &column.ty, &value, slots)?,
-            Fill::Values(values) => self.spread(objects, &column.name, &column.ty, values)?,
+            Fill::Values(values) => self.spread(objects, &column.name, &column.ty, values, None)?,
         };
         table.columns.push(LazyRope::new(Rope::build(store, slices)?));
         Ok(table)
@@ -107,13 +110,15 @@ impl Table {
         Ok(writer.finish()?.0)
     }
 
-    /// Values of the live rows as slices over all slots, null where a row is deleted.
+    /// Values of the live rows as slices over all slots. Rows that are not live keep what they have in the column `old`, where it fits the type, and are null
+    /// otherwise: a subset hides rows that others have.
     fn spread(
         &self,
         objects: &Arc<Objects>,
         name: &str,
         ty: &Type,
         values: Box<dyn Iterator<Item = Result<ArrayRef, TableError>>>,
+        old: Option<usize>,
     ) -> Result<Vec<Slice>, TableError> {
         let store = &**objects;
         let mut writer = ColumnWriter::new(objects.clone(), name, ty);
@@ -134,19 +139,49 @@ impl Table {
         }
         let written = Rope::<Values>::build(store, slices)?;
         let null = new_null_array(&ty.storage(), 1);
-        let (mut out, mut at) = (Vec::new(), 0);
+        let old = old.map(|index| self.rest(objects, index, name, ty)).transpose()?;
+        let (mut out, mut at, mut rest) = (Vec::new(), 0, 0);
         for item in live.items(store, 0, live.rows())? {
-            let (_, run) = item?;
+            let (slot, run) = item?;
             if run.live {
                 for slice in written.items(store, at, at + run.rows)? {
                     out.push(slice?.1);
                 }
                 at += run.rows;
+            } else if let Some((rope, by_slot)) = &old {
+                let from = if *by_slot { slot } else { rest };
+                for slice in rope.items(store, from, from + run.rows)? {
+                    out.push(slice?.1);
+                }
+                rest += run.rows;
             } else {
                 out.push(Slice::Constant { value: null.clone(), rows: run.rows });
             }
         }
         Ok(out)
+    }
+
+    /// What the rows that are not live have in a column, as a type: the column's own rope, by slots, or one of theirs alone.
+    fn rest(&self, objects: &Arc<Objects>, index: usize, name: &str, ty: &Type) -> Result<(Rope<Values>, bool), TableError> {
+        let store = &**objects;
+        if self.schema.columns[index].ty == *ty {
+            return Ok((self.columns[index].get(store)?.clone(), true));
+        }
+        let live = self.live.get(store)?;
+        let mut slots = Vec::new();
+        for item in live.items(store, 0, live.rows())? {
+            let (slot, run) = item?;
+            if !run.live {
+                slots.extend(slot..slot + run.rows);
+            }
+        }
+        let mut writer = ColumnWriter::new(objects.clone(), name, ty);
+        for slots in slots.chunks(REST_ROWS) {
+            let values = self.reader(objects, index)?.take(slots)?;
+            let cast = cast_with_options(&values, &ty.storage(), &CastOptions { safe: true, ..CastOptions::default() });
+            writer.push(&cast.unwrap_or_else(|_| new_null_array(&ty.storage(), slots.len())), &[])?;
+        }
+        Ok((Rope::build(store, writer.finish()?.0)?, false))
     }
 
     /// The table without a column. A column of the key cannot go.
@@ -213,7 +248,7 @@ impl Table {
             row += values.len() as u64;
             casts.push(Ok(cast));
         }
-        let slices = self.spread(objects, name, &ty, Box::new(casts.into_iter()))?;
+        let slices = self.spread(objects, name, &ty, Box::new(casts.into_iter()), Some(index))?;
         table.columns[index] = LazyRope::new(Rope::build(&**objects, slices)?);
         Ok(table)
     }
@@ -227,7 +262,7 @@ impl Table {
         values: Box<dyn Iterator<Item = Result<ArrayRef, TableError>>>,
     ) -> Result<Table, TableError> {
         let index = self.schema.index(name)?;
-        let slices = self.spread(objects, name, &ty, values)?;
+        let slices = self.spread(objects, name, &ty, values, Some(index))?;
         let mut table = self.clone();
         table.columns[index] = LazyRope::new(Rope::build(&**objects, slices)?);
         table.schema.columns[index].ty = ty;

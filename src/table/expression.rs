@@ -1,14 +1,15 @@
 //! What understands expressions. The floors that keep and test them know no SQL: whoever opens a repository brings it along, as the query floor has it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use crate::base::{Progress, TableObjectId};
+use crate::base::Progress;
 use crate::chunk::Objects;
+use crate::format::snapshot::Snapshot;
 
 use super::{Table, TableError};
 
@@ -20,16 +21,10 @@ pub trait Expressions: fmt::Debug + Send + Sync {
     /// A predicate over single rows of a table. Errors with [`ExpressionError::Unfit`] where the text is none, or is not true or false.
     fn predicate(&self, table: &Arc<Table>, text: &str) -> Result<Box<dyn Predicate>, ExpressionError>;
 
-    /// The rows of a query over these tables. It sees nothing else, no other revision, so that its answer is a matter of the tables alone.
-    fn rows(
-        &self,
-        objects: &Arc<Objects>,
-        tables: &BTreeMap<String, TableObjectId>,
-        text: &str,
-        progress: &Arc<dyn Progress>,
-    ) -> Result<Answer, ExpressionError>;
+    /// The rows of a query over the tables and views of one snapshot. It sees nothing else, no other revision, so that its answer is a matter of the snapshot alone.
+    fn rows(&self, objects: &Arc<Objects>, snapshot: &Snapshot, text: &str, progress: &Arc<dyn Progress>) -> Result<Answer, ExpressionError>;
 
-    /// The names of the tables that a query reads.
+    /// The names of the tables and views that a query reads.
     fn tables(&self, text: &str) -> Result<BTreeSet<String>, ExpressionError>;
 }
 

@@ -8,21 +8,27 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::format;
 use crate::cli::ui::table::width;
+use crate::format::commit::Commit;
 use crate::format::operation::HeadRef;
 use crate::history::short;
-use crate::repo::Repo;
+use crate::query::{Params, filter_slots};
+use crate::repo::{BranchInfo, NewSubset, Repo};
 
 /// List, create, rename or delete branches
 ///
 /// A branch costs a name: no data is copied. Each branch has its own working state, so switching between them loses nothing.
 ///
-/// With --json, a line for each branch: {"branch", "commit", "current", "uncommitted", "time", "message"}.
+/// With --table and --where the new branch is a subset: its first commit hides the other rows of one table, without touching a column. Merged back, what was
+/// done on it comes, and the rows that it hides stay.
+///
+/// With --json, a line for each branch: {"branch", "commit", "current", "uncommitted", "subset", "time", "message"}.
 ///
 /// Examples:
 ///
 ///   dsv branch                           list
 ///   dsv branch fix-labels                from here
 ///   dsv branch fix-labels v1.0           from a revision
+///   dsv branch train --table frames --where "quality > 0.8"
 ///   dsv branch -m fix-labels labels      rename
 ///   dsv branch -d labels                 delete, if its commits are elsewhere too
 ///   dsv branch -D labels                 delete
@@ -50,6 +56,12 @@ pub struct Branch {
     /// Move a branch that exists to REV
     #[arg(short, long)]
     force: bool,
+    /// Make a subset: of this table the branch shows only the rows of --where
+    #[arg(long, value_name = "TABLE", requires = "where", conflicts_with_all = ["rename", "delete", "force_delete", "force"])]
+    table: Option<String>,
+    /// The rows of a subset: those for which this SQL predicate is true
+    #[arg(long, value_name = "SQL", requires = "table")]
+    r#where: Option<String>,
 }
 
 impl Branch {
@@ -74,10 +86,25 @@ impl Branch {
             context.ui.note(format!("Renamed branch {old} to {new}"));
             return Ok(());
         }
+        if let (Some(table), Some(predicate)) = (&self.table, &self.r#where) {
+            let new = NewSubset { branch: &name, start: self.revision.as_deref(), table, kept: predicate };
+            let made = repo.create_subset(&new, |table| Ok::<_, CliError>(filter_slots(repo.objects(), table, predicate, &Params::new())?))?;
+            let (shown, hidden) = (format::plural(made.shown, "row"), format::count(made.hidden));
+            context.ui.note(format!("Branch {name} is at {}: a subset of {table}, {shown}, {hidden} hidden", short(&made.commit)));
+            if made.author_guessed {
+                context.ui.hint("the author was guessed; say who you are with 'dsv config --global user.name NAME' and user.email");
+            }
+            return Ok(());
+        }
         let commit = repo.create_branch(&name, self.revision.as_deref(), self.force)?;
         context.ui.note(format!("Branch {name} is at {}", short(&commit)));
         Ok(())
     }
+}
+
+/// True where the branch shows only some rows of a table.
+fn subset(branch: &BranchInfo) -> bool {
+    branch.commit.as_ref().is_some_and(|(_, commit)| commit.flags & Commit::FLAG_ON_SUBSET != 0)
 }
 
 fn list(context: &Context, repo: &Repo) -> Result<(), CliError> {
@@ -90,7 +117,8 @@ fn list(context: &Context, repo: &Repo) -> Result<(), CliError> {
                 None => (None, None, None),
             };
             let line = json!({
-                "branch": branch.name, "commit": commit, "current": branch.current, "uncommitted": branch.uncommitted, "time": time, "message": message,
+                "branch": branch.name, "commit": commit, "current": branch.current, "uncommitted": branch.uncommitted,
+                "subset": subset(&branch), "time": time, "message": message,
             });
             writeln!(out, "{line}")?;
         }
@@ -108,6 +136,9 @@ fn list(context: &Context, repo: &Repo) -> Result<(), CliError> {
         match &branch.commit {
             Some((id, commit)) => write!(out, " {} {}", paint.id(short(id)), format::one_line(commit.subject()))?,
             None => write!(out, " {}", paint.dim("no commit yet"))?,
+        }
+        if subset(branch) {
+            write!(out, " {}", paint.dim("(subset)"))?;
         }
         if branch.uncommitted {
             write!(out, " {}", paint.changed("(uncommitted changes)"))?;

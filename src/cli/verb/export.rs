@@ -1,5 +1,7 @@
 //! `dsv export`.
 
+use std::sync::Arc;
+
 use crate::base::progress::Unit;
 use crate::cli::answer;
 use crate::cli::args;
@@ -10,7 +12,7 @@ use crate::cli::sql;
 use crate::cli::ui::format;
 use crate::repo::files::WriteOptions;
 
-/// Write a table to a file
+/// Write a table or a view to a file
 ///
 /// The format follows the name: .csv, .tsv, .jsonl, .json, .parquet, .arrow, .npy, .tar (WebDataset), each also .gz or .zst; a name that ends with / is a
 /// folder, and images become files in it, other columns a rows.jsonl beside them that `dsv import --media` reads. - writes to stdout. The file appears whole or not at all.
@@ -25,7 +27,7 @@ use crate::repo::files::WriteOptions;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Export {
-    /// The table
+    /// The table or view
     #[arg(value_name = "TABLE")]
     table: String,
     /// Where to: a file, a folder with a / at its end, or - for stdout
@@ -51,9 +53,9 @@ pub struct Export {
 impl Export {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let options = WriteOptions { format: self.format.as_deref().map(str::parse).transpose()?, ..WriteOptions::default() };
-        let repo = context.repo()?;
-        let look = Look { table: self.table, at: self.at, columns: args::names("--columns", &self.columns)? };
-        let found = look.find(&repo)?;
+        let repo = Arc::new(context.repo()?);
+        let columns = args::names("--columns", &self.columns)?;
+        let is_view = repo.views(self.at.as_deref())?.contains_key(&self.table);
         if self.file != "-" {
             let path = answer::target_path(context, &self.file);
             let taken = path.is_file() || path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
@@ -65,17 +67,24 @@ impl Export {
         }
         let progress = context.ui.progress();
         let target = answer::target(context, &self.file);
-        let written = match &self.r#where {
-            Some(predicate) => {
-                progress.start("exporting", None, Unit::Rows);
-                let mut rows = sql::filtered(&found, predicate)?.map(|batch| batch.map_err(CliError::from));
-                answer::write(target, &found.columns, &mut rows, &options, &progress)?
-            }
-            None => {
-                progress.start("exporting", Some(found.rows()?), Unit::Rows);
-                let mut rows = found.scan().open()?.map(|batch| batch.map_err(CliError::from));
-                answer::write(target, &found.columns, &mut rows, &options, &progress)?
-            }
+        let written = if is_view {
+            let answer = sql::view(&repo, &self.table, self.at.as_deref(), &columns, self.r#where.as_deref(), &progress)?;
+            progress.start("exporting", None, Unit::Rows);
+            let schema = answer.schema();
+            answer::write(target, &answer::columns(&schema)?, &mut answer.map(|batch| batch.map_err(CliError::from)), &options, &progress)?
+        } else {
+            let found = Look { table: self.table, at: self.at, columns }.find(&repo)?;
+            let mut rows: Box<dyn Iterator<Item = _>> = match &self.r#where {
+                Some(predicate) => {
+                    progress.start("exporting", None, Unit::Rows);
+                    Box::new(sql::filtered(&found, predicate)?.map(|batch| batch.map_err(CliError::from)))
+                }
+                None => {
+                    progress.start("exporting", Some(found.rows()?), Unit::Rows);
+                    Box::new(found.scan().open()?.map(|batch| batch.map_err(CliError::from)))
+                }
+            };
+            answer::write(target, &found.columns, &mut rows, &options, &progress)?
         };
         progress.finish();
         if self.file != "-" {

@@ -1,14 +1,17 @@
 //! `dsv head`.
 
+use std::sync::Arc;
+
 use crate::cli::answer::{self, Form};
 use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::look::Look;
+use crate::cli::sql;
 use crate::cli::ui::format;
 use crate::repo::Repo;
 
-/// Show the first rows of a table
+/// Show the first rows of a table or a view
 ///
 /// Images, vectors and long texts are shown in short; `dsv cat` gives one cell whole. With --json, a JSON object for each row.
 ///
@@ -20,7 +23,7 @@ use crate::repo::Repo;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Head {
-    /// The table
+    /// The table or view
     #[arg(value_name = "TABLE")]
     table: String,
     /// So many rows
@@ -37,7 +40,24 @@ pub struct Head {
 impl Head {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let look = Look { table: self.table, at: self.at, columns: args::names("--columns", &self.columns)? };
-        first(context, &context.repo()?, &look, self.rows as u64)
+        let repo = Arc::new(context.repo()?);
+        if !repo.views(look.at.as_deref())?.contains_key(&look.table) {
+            return first(context, &repo, &look, self.rows as u64);
+        }
+        let answer = sql::view(&repo, &look.table, look.at.as_deref(), &look.columns, None, &context.ui.progress())?;
+        let form = if context.ui.json { Form::File(crate::repo::files::FileFormat::JsonLines) } else { Form::Table };
+        let (schema, mut left) = (answer.schema(), self.rows);
+        let mut rows = answer.map_while(|batch| match batch {
+            _ if left == 0 => None,
+            Ok(batch) => {
+                let kept = batch.slice(0, left.min(batch.num_rows()));
+                left -= kept.num_rows();
+                Some(Ok(kept))
+            }
+            Err(error) => Some(Err(CliError::from(error))),
+        });
+        answer::print(context, form, &schema, &mut rows)?;
+        Ok(())
     }
 }
 

@@ -38,6 +38,7 @@ mod table;
 mod tag;
 mod undo;
 mod verify;
+mod view;
 
 use super::context::Context;
 use super::error::CliError;
@@ -66,7 +67,7 @@ verbs! {
     Log log, Show show, Blame blame, Bisect bisect, Head head, Sample sample, Cat cat, Stats stats, Query query, Export export,
     Branch branch, Switch switch, Tag tag, Diff diff, Merge merge, Conflicts conflicts, Resolve resolve,
     CherryPick cherry_pick, Revert revert, Rebase rebase,
-    Table table, Column column, Check check,
+    Table table, Column column, View view, Check check,
     Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
     Verify verify, Gc gc, Compact compact, Config config, Completions completions,
 }

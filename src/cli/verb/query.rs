@@ -1,7 +1,11 @@
 //! `dsv query`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
+
+use serde_json::json;
 
 use crate::cli::answer::{self, Form};
 use crate::cli::args;
@@ -9,12 +13,15 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::sql;
 use crate::cli::ui::format;
+use crate::query::{Outcome, Written};
 use crate::repo::files::FileFormat;
 
-/// Ask in SQL, of any revision
+/// Ask in SQL, of any revision, and write into the working state
 ///
 /// A schema is a revision: `FROM birds` is the working state (or --at), `FROM "v1.0".birds` the table as it was at v1.0, and both may stand in one query.
 /// SQL that starts with @ is a file's name, as that after -f; - reads stdin. One table alone need not be named: "SELECT * WHERE weight > 2".
+///
+/// INSERT, UPDATE, DELETE, CREATE, ALTER and DROP change tables and views of the working state, as one step that `dsv undo` takes back.
 ///
 /// Vectors: embedding <=> :v (cosine distance), <-> (L2), <#> (negative inner product) and their functions; :v is '[1, 2, 3]' or a .npy file.
 ///
@@ -26,6 +33,8 @@ use crate::repo::files::FileFormat;
 ///   dsv query "SELECT id FROM frames ORDER BY embedding <=> :like LIMIT 10" -p like=@query.npy
 ///   dsv query "SELECT * FROM birds" --at v1.0 --format parquet -o birds.parquet
 ///   dsv query @report.sql --format markdown
+///   dsv query "UPDATE birds SET label = old.label FROM \"v1.0\".birds old WHERE old.id = birds.id AND birds.label IS NULL"
+///   dsv query "INSERT INTO birds (id, label) VALUES (7, 'wren') ON CONFLICT (id) DO UPDATE SET label = excluded.label"
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Query {
@@ -72,7 +81,18 @@ impl Query {
         let start = Instant::now();
         let params = sql::params(context, &params)?;
         let memory = self.memory.map(|mb| (mb as usize).saturating_mul(1_000_000));
-        let answer = sql::ask(repo, &text, &params, self.at.as_deref(), memory, &progress)?;
+        let mut repo = repo;
+        repo.set_progress(progress.clone());
+        let repo = Arc::new(repo);
+        let command = args::command(["query", &shortened(&text)]);
+        let answer = match sql::session(&repo, memory, &progress)?.run(&repo, &text, &params, self.at.as_deref(), &command)? {
+            Outcome::Answer(answer) => answer,
+            Outcome::Written(written) => {
+                self.told(context, &written)?;
+                self.took(context, start);
+                return Ok(());
+            }
+        };
         answer.hints().iter().for_each(|hint| context.ui.hint(hint));
         let schema = answer.schema();
         let mut batches = answer.map(|batch| batch.map_err(CliError::from));
@@ -86,9 +106,30 @@ impl Query {
             }
             Some(path) => answer::save(context, path, form, self.force, &schema, &mut batches, &progress)?,
         }
+        self.took(context, start);
+        Ok(())
+    }
+
+    fn took(&self, context: &Context, start: Instant) {
         if self.timing {
             context.ui.note(format!("Took {:.1} ms", start.elapsed().as_secs_f64() * 1e3));
         }
+    }
+
+    /// Says what a statement wrote.
+    fn told(&self, context: &Context, written: &Written) -> Result<(), CliError> {
+        if self.output.is_some() {
+            context.ui.hint("the statement wrote into the working state; there are no rows to put into the file");
+        }
+        if context.ui.json {
+            let line = json!({"statement": written.statement, "name": written.name, "rows": written.rows});
+            let mut out = context.ui.page();
+            writeln!(out, "{line}")?;
+            return Ok(out.finish()?);
+        }
+        let rows = written.rows.map_or(String::new(), |rows| format!(": {}", format::plural(rows, "row")));
+        let note = if written.note.is_empty() { String::new() } else { format!(" ({})", written.note) };
+        context.ui.note(format!("{} {}{rows}{note}", written.statement, written.name));
         Ok(())
     }
 
@@ -100,5 +141,15 @@ impl Query {
             (None, "-") => std::io::read_to_string(std::io::stdin()).map_err(|e| CliError::fault(format!("stdin: {e}"))),
             (None, sql) => sql.strip_prefix('@').map_or(Ok(sql.to_owned()), |file| read(Path::new(file))),
         }
+    }
+}
+
+/// A statement as the operation log keeps it: on one line, its beginning.
+fn shortened(sql: &str) -> String {
+    const LONGEST: usize = 120;
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} ...", line[..end].trim_end()),
+        None => line,
     }
 }

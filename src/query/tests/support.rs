@@ -14,6 +14,7 @@ use crate::base::name::nearest;
 use crate::base::{CommitId, TableId, TableObjectId};
 use crate::chunk::{ChunkLimits, Limits, Objects};
 use crate::format::Type;
+use crate::format::snapshot::Snapshot;
 use crate::query::*;
 use crate::store::MemoryStore;
 use crate::table::write::RowWriter;
@@ -194,9 +195,9 @@ impl Memory {
 }
 
 impl Revisions for Memory {
-    fn snapshot(&self, revision: Option<&str>) -> Result<Vec<(String, TableObjectId)>, QueryError> {
+    fn snapshot(&self, revision: Option<&str>) -> Result<Snapshot, QueryError> {
         match self.revisions.get(&revision.map(str::to_owned)) {
-            Some(tables) => Ok(tables.clone()),
+            Some(tables) => Ok(Snapshot { tables: tables.iter().cloned().collect(), ..Snapshot::default() }),
             None => {
                 let name = revision.unwrap_or_default().to_owned();
                 let near = nearest(&name, self.revisions.keys().flatten().map(String::as_str)).into_iter().map(str::to_owned).collect();

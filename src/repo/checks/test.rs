@@ -1,6 +1,6 @@
 //! Testing checks: whole, or only what changed since states that kept them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -182,12 +182,17 @@ impl Repo {
     fn test_query(&self, check: &Check, had: &[&Before<'_>], after: &Snapshot, listed_max: usize, tested: &mut Tested) -> Result<(), Stop> {
         let expressions = self.sql(&tested.check)?;
         let sql = check.sql().unwrap_or_default();
-        let read = expressions.tables(sql)?;
-        let unchanged = |b: &&Before<'_>| read.iter().all(|name| after.tables.contains_key(name) && after.tables.get(name) == b.snapshot.tables.get(name));
+        let read = reads(&**expressions, sql, after)?;
+        let same = |name: &String, before: &Snapshot| match (after.tables.get(name), after.views.get(name)) {
+            (Some(table), _) => before.tables.get(name) == Some(table),
+            (None, Some(view)) => before.views.get(name) == Some(view),
+            (None, None) => false,
+        };
+        let unchanged = |b: &&Before<'_>| read.iter().all(|name| same(name, b.snapshot));
         if had.iter().any(unchanged) {
             return Ok(());
         }
-        for batch in expressions.rows(self.objects(), &after.tables, sql, self.progress())? {
+        for batch in expressions.rows(self.objects(), after, sql, self.progress())? {
             let batch: RecordBatch = batch?;
             for row in 0..batch.num_rows() {
                 tested.failing += 1;
@@ -207,6 +212,18 @@ impl Repo {
         }
         Ok(())
     }
+}
+
+/// The tables and views that a query reads, those behind views included.
+fn reads(expressions: &dyn Expressions, sql: &str, snapshot: &Snapshot) -> Result<BTreeSet<String>, ExpressionError> {
+    let (mut names, mut rest) = (BTreeSet::new(), vec![sql.to_owned()]);
+    while let Some(sql) = rest.pop() {
+        for name in expressions.tables(&sql)? {
+            rest.extend(snapshot.views.get(&name).filter(|_| !names.contains(&name)).cloned());
+            names.insert(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Why a test ends early.

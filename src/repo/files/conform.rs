@@ -14,7 +14,7 @@ use crate::format::Type;
 
 /// A value that does not fit, and its row in the array where that is known.
 #[derive(Debug)]
-pub(super) struct Clash {
+pub(in crate::repo) struct Clash {
     pub row: Option<usize>,
     pub misfit: Misfit,
 }
@@ -27,7 +27,7 @@ impl Clash {
 
 /// `array`, whose field has the type `from`, as an array of the data type that a field of type `to` has. Floats are rounded to
 /// narrower floats; nothing else may change.
-pub(super) fn conform(array: &ArrayRef, from: &Type, to: &Type) -> Result<ArrayRef, Clash> {
+pub(in crate::repo) fn conform(array: &ArrayRef, from: &Type, to: &Type) -> Result<ArrayRef, Clash> {
     let target = to.field("", true).data_type().clone();
     if *array.data_type() == target && (from == to || !needs_check(from, to)) {
         return Ok(array.clone());

@@ -108,7 +108,7 @@ impl FileError {
 
 /// A value that cannot be held, before it is known where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Misfit {
+pub(in crate::repo) struct Misfit {
     /// The value as text.
     pub value: String,
     /// To be read after the value.

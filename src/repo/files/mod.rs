@@ -11,7 +11,7 @@ mod attach;
 mod base64;
 mod build;
 mod calendar;
-mod conform;
+pub(in crate::repo) mod conform;
 mod csv;
 mod error;
 mod guard;
