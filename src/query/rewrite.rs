@@ -4,8 +4,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+    DataType, Expr, FunctionArg, FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
+use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::QueryError;
 
@@ -34,17 +36,22 @@ impl VisitorMut for Casts {
     }
 }
 
-/// True of a query whose outermost SELECT names no table and yet asks for columns or rows of one: it has a `*`, a column or a WHERE.
+/// True of a query whose outermost SELECT names no table and yet asks for columns of one: it has a `*`, or a column in what it selects or in its WHERE.
+/// `SELECT 1 WHERE true` asks for none, and is one row.
 pub fn lacks_table(statement: &Statement) -> bool {
     let Some(query) = query(statement) else { return false };
     let SetExpr::Select(select) = &*query.body else { return false };
-    let asks = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_)) || item.visit(&mut Columns { depth: 0 }).is_break();
-    select.from.is_empty() && (select.selection.is_some() || select.projection.iter().any(asks))
+    let asks = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_)) || item.visit(&mut Columns::default()).is_break();
+    let where_asks = || select.selection.as_ref().is_some_and(|condition| condition.visit(&mut Columns::default()).is_break());
+    select.from.is_empty() && (select.projection.iter().any(asks) || where_asks())
 }
 
 /// Finds a column outside of queries within.
+#[derive(Default)]
 struct Columns {
     depth: usize,
+    /// Where names of arguments stand, as `length` in `substr(s, length => 2)`: they look like columns.
+    arguments: Vec<Span>,
 }
 
 impl Visitor for Columns {
@@ -61,7 +68,19 @@ impl Visitor for Columns {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if let Expr::Function(function) = expr
+            && let FunctionArguments::List(list) = &function.args
+        {
+            self.arguments.extend(list.args.iter().filter_map(|argument| match argument {
+                FunctionArg::ExprNamed { name: Expr::Identifier(name), .. } => Some(name.span),
+                _ => None,
+            }));
+        }
+        let is_column = match expr {
+            Expr::Identifier(name) => !self.arguments.contains(&name.span),
+            Expr::CompoundIdentifier(_) => true,
+            _ => false,
+        };
         if is_column && self.depth == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -114,6 +114,12 @@ fn one_table_need_not_be_named() {
     assert_eq!(ask(&session, "SELECT *").num_rows(), 5);
     assert_eq!(drawn(&ask(&session, "SELECT id + 1 AS next ORDER BY id LIMIT 1")), "next\n1");
     assert_eq!(drawn(&ask(&session, "SELECT 1 AS x")), "x\n1");
+    // Without a column there is one row, or none, whatever tables there are.
+    assert_eq!(drawn(&ask(&session, "SELECT 1 AS x WHERE 2 > 1")), "x\n1");
+    assert_eq!(ask(&session, "SELECT 1 AS x WHERE NULL").num_rows(), 0);
+    assert_eq!(drawn(&ask(&session, "SELECT 1 AS x WHERE EXISTS (SELECT id FROM t)")), "x\n1");
+    assert_eq!(drawn(&ask(&session, "SELECT substr('wren', start_pos => 2) AS x")), "x\nren");
+    assert_eq!(drawn(&ask(&session, "SELECT substr('wren', start_pos => id) AS x WHERE id = 2")), "x\nren");
     assert_eq!(drawn(&ask(&session, "SELECT (SELECT max(id) FROM t) AS x")), "x\n4");
     assert_eq!(refusal(&session, "SELECT idd").to_string(), "no column 'idd' at line 1, column 8");
     let two = Memory::of(&twin).with("v1.0", "only", &twin).with("v2.0", "a", &twin).with("v2.0", "b", &twin).session();
