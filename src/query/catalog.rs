@@ -16,7 +16,7 @@ use crate::table::Table;
 
 use super::engine::{CATALOG, WORKING};
 use super::provider::RevisionTable;
-use super::{QueryError, Revisions, functions, system};
+use super::{QueryError, Revisions, system};
 
 /// The schema in which a table of the working state shows the slots of its rows as well. No revision is written so.
 pub const SLOTS: &str = ":slots";
@@ -146,7 +146,7 @@ impl<'a> Snapshots<'a> {
                 Some(system::SCHEMA) => system::table(self.revisions, self, name)?,
                 Some(SLOTS) => Arc::new(self.table(None, name)?.with_slots()),
                 // A call of a function looks like a table; so does a system table without its schema. A table of the name comes first.
-                None if functions::NAMES.contains(&name.as_ref()) && !self.has(None, name)? => continue,
+                None if self.state.table_functions().contains_key(name.as_ref()) && !self.has(None, name)? => continue,
                 None if system::NAMES.contains(&name.as_ref()) && !self.has(None, name)? => system::table(self.revisions, self, name)?,
                 _ => self.relation(schema, name)?,
             };

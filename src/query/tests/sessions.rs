@@ -45,6 +45,8 @@ fn a_schema_is_a_revision() {
     let at = whole(session.query("SELECT count(*) AS c FROM t", &Params::new(), Some("v1.0")).unwrap());
     assert_eq!(drawn(&at), "c\n20");
     assert_eq!(drawn(&ask(&session, "WITH t AS (SELECT 1 AS x) SELECT * FROM t")), "x\n1");
+    // A call of DataFusion's own functions of tables is no table.
+    assert_eq!(drawn(&ask(&session, "SELECT sum(t.id + g.k) AS x FROM generate_series(1, 4) g(k) JOIN t ON t.id = g.k")), "x\n20");
     assert_eq!(drawn(&ask(&session, "SELECT id FROM t WHERE id IN (SELECT id + 1 FROM \"v1.0\".t WHERE id > 17) ORDER BY id")), "id\n19\n20");
 }
 
