@@ -16,6 +16,7 @@ use crate::table::Table;
 
 use super::engine::{CATALOG, WORKING};
 use super::provider::RevisionTable;
+use super::sample::Sample;
 use super::{QueryError, Revisions, system};
 
 /// The schema in which a table of the working state shows the slots of its rows as well. No revision is written so.
@@ -145,6 +146,12 @@ impl<'a> Snapshots<'a> {
             let table: Arc<dyn TableProvider> = match schema {
                 Some(system::SCHEMA) => system::table(self.revisions, self, name)?,
                 Some(SLOTS) => Arc::new(self.table(None, name)?.with_slots()),
+                Some(schema) if let Some((sample, revision)) = Sample::of_schema(schema) => {
+                    if self.of(revision)?.views.contains_key(name.as_ref()) {
+                        return Err(QueryError::Refused(format!("TABLESAMPLE is for tables: '{name}' is a view")));
+                    }
+                    Arc::new(self.table(revision, name)?.sampled(sample))
+                }
                 // A call of a function looks like a table; so does a system table without its schema. A table of the name comes first.
                 None if self.state.table_functions().contains_key(name.as_ref()) && !self.has(None, name)? => continue,
                 None if system::NAMES.contains(&name.as_ref()) && !self.has(None, name)? => system::table(self.revisions, self, name)?,

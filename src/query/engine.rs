@@ -15,7 +15,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::QueryError;
 use super::rows::BATCH_ROWS;
-use super::{late, media, vector};
+use super::{json, late, media, vector};
 
 /// The catalog's name in DataFusion.
 pub const CATALOG: &str = "dsv";
@@ -76,27 +76,30 @@ pub fn state(options: &Options) -> Result<SessionState, QueryError> {
         runtime = runtime.with_temp_file_path(dir);
     }
     let runtime = runtime.build_arc().map_err(|e| super::error::translate(e, options.memory_bytes))?;
-    let planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(VectorOperators)];
+    let planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(OwnOperators)];
     let rules = late::rules(&PhysicalOptimizer::new().rules);
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_expr_planners(planners).with_default_features();
     let builder = builder.with_physical_optimizer_rules(rules);
     let mut state = builder.build();
     // Ours take the place of DataFusion's of the same name, which know no embeddings of float16 and are slower by far.
-    for function in vector::functions().into_iter().chain(media::functions()) {
+    for function in vector::functions().into_iter().chain(media::functions()).chain(json::functions()) {
         // With its other names: under one of them it would come back when the state is built anew.
         state.deregister_udf(function.name()).map_err(|e| super::error::translate(e, options.memory_bytes))?;
         state.register_udf(function).map_err(|e| super::error::translate(e, options.memory_bytes))?;
     }
+    state.register_udwf(Arc::new(vector::diverse())).map_err(|e| super::error::translate(e, options.memory_bytes))?;
     Ok(state)
 }
 
-/// Plans pgvector's operators: DataFusion would take `<=>` for IS NOT DISTINCT FROM, a wrong answer without a word.
+/// Plans pgvector's operators and those on JSON: DataFusion would take `<=>` for IS NOT DISTINCT FROM, a wrong answer without a word.
 #[derive(Debug)]
-struct VectorOperators;
+struct OwnOperators;
 
-impl ExprPlanner for VectorOperators {
-    fn plan_binary_op(&self, expr: RawBinaryExpr, _: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        Ok(match vector::operator(&expr.op.to_string(), &expr.left, &expr.right) {
+impl ExprPlanner for OwnOperators {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let text = expr.op.to_string();
+        let planned = vector::operator(&text, &expr.left, &expr.right).or_else(|| json::operator(&text, &expr.left, &expr.right, schema));
+        Ok(match planned {
             Some(planned) => PlannerResult::Planned(planned),
             None => PlannerResult::Original(expr),
         })

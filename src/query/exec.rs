@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::common::{ColumnStatistics, DataFusionError, Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
@@ -41,6 +41,10 @@ pub struct TableExec {
     rows: u64,
     /// Whether the slots come as well, behind the columns.
     with_slots: bool,
+    /// What is known of the columns' values; empty where nothing is.
+    known: Arc<Vec<ColumnStatistics>>,
+    /// Whether all slots that statistics leave are read: the number of rows follows.
+    whole: bool,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -50,7 +54,12 @@ impl TableExec {
     pub fn new(name: String, selection: Selection, partitions: Vec<Vec<Range<u64>>>, slots: u64, slots_pruned: u64, rows: u64) -> TableExec {
         let properties = properties(selection.schema(), partitions.len());
         let (partitions, metrics) = (Arc::new(partitions), ExecutionPlanMetricsSet::new());
-        TableExec { name, selection, partitions, slots, slots_pruned, rows, with_slots: false, properties, metrics }
+        TableExec { name, selection, partitions, slots, slots_pruned, rows, with_slots: false, known: Arc::default(), whole: true, properties, metrics }
+    }
+
+    /// The same, with what is known of the columns' values, and whether it reads all rows but those ruled out.
+    pub fn knowing(self, known: Vec<ColumnStatistics>, whole: bool) -> TableExec {
+        TableExec { known: Arc::new(known), whole, ..self }
     }
 
     /// What it reads.
@@ -73,7 +82,7 @@ impl TableExec {
         let output = columns.iter().filter_map(|i| self.selection.output.get(*i)).copied().collect();
         let selection = Selection { output, ..self.selection.clone() };
         let properties = properties(with_slot(&selection.schema()), self.partitions.len());
-        TableExec { selection, with_slots: true, properties, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
+        TableExec { selection, with_slots: true, known: Arc::default(), properties, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
     }
 
     /// Columns that are read for the predicate.
@@ -199,12 +208,15 @@ impl ExecutionPlan for TableExec {
         let slots_in = |ranges: &[Range<u64>]| ranges.iter().map(|r| r.end - r.start).sum::<u64>();
         let (slots, whole) = match args.partition() {
             Some(partition) => (self.partitions.get(partition).map_or(0, |ranges| slots_in(ranges)), self.partitions.len() == 1),
-            None => (self.slots - self.slots_pruned, true),
+            None => (self.slots - self.slots_pruned, self.whole),
         };
         let share = u128::from(self.rows) * u128::from(slots) / u128::from(self.slots.max(1));
         let rows = u64::try_from(share).unwrap_or(u64::MAX).min(self.selection.limit.unwrap_or(u64::MAX));
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         statistics.num_rows = if slots == 0 || (whole && self.selection.conjuncts.is_empty()) { Precision::Exact(rows) } else { Precision::Inexact(rows) };
+        if whole && self.selection.conjuncts.is_empty() && self.selection.limit.is_none() && self.known.len() == statistics.column_statistics.len() {
+            statistics.column_statistics.clone_from(&self.known);
+        }
         Ok(Arc::new(statistics))
     }
 

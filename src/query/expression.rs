@@ -15,7 +15,6 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use crate::chunk::Objects;
 use crate::format::Type;
@@ -25,6 +24,7 @@ use crate::table::edit::Fill;
 use crate::table::{Table, TableError};
 
 use super::QueryError;
+use super::dialect::DIALECT;
 use super::engine::{Options, state};
 use super::error::{translate, type_name};
 use super::params::{Params, substitute_expr};
@@ -44,7 +44,7 @@ fn plan(table: &Table, sql: &str, params: &Params, wanted: Option<DataType>) -> 
     let state = state(&Options { threads: 1, ..Options::default() })?;
     let columns: Vec<usize> = (0..table.columns.len()).collect();
     let schema = DFSchema::try_from(table.schema.arrow(&columns)).map_err(fail)?;
-    let mut parsed = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build().and_then(|mut p| p.parse_into_expr()).map_err(fail)?;
+    let mut parsed = DFParserBuilder::new(sql).with_dialect(&DIALECT).build().and_then(|mut p| p.parse_into_expr()).map_err(fail)?;
     substitute_expr(&mut parsed.expr, params)?;
     let mut planned = Planned::of(state, Arc::new(schema), parsed)?;
     if let Some(wanted) = wanted {

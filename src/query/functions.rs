@@ -24,9 +24,6 @@ use crate::table::diff::{SchemaChange, diff};
 use super::system::batch;
 use super::{QueryError, Revisions};
 
-/// The functions' names; a table of that name is still a table where no parentheses follow.
-pub const NAMES: [&str; 2] = ["blame", "diff"];
-
 /// All functions, on a repository.
 pub fn all(revisions: &Arc<dyn Revisions>) -> Vec<Arc<TableFunction>> {
     let make = |(name, what)| Arc::new(TableFunction::new(String::from(name), Arc::new(History { revisions: revisions.clone(), what })));

@@ -9,7 +9,9 @@
 //! prune        what statistics rule out                rows        filter columns first, the rest for rows that pass
 //! expression   one expression over one table, without a plan
 //! vector       functions and operators on vectors       media       ... on pictures, clips and recordings
+//! json         functions and operators on JSON           dialect     PostgreSQL's, with EXCLUDE
 //! rewrite      what is written shorter than SQL        hints       what a plan gives reason to say
+//! sample       TABLESAMPLE                               bounds      least and greatest values that the tree knows
 //! offered      expressions for the floors below
 //! write        INSERT, UPDATE, DELETE, CREATE, ALTER, DROP
 //! revisions    what is needed of a repository          repository  that of a Repo
@@ -18,7 +20,9 @@
 //! Knows no terminal and no file format: rendering is the caller's.
 
 mod answer;
+mod bounds;
 mod catalog;
+mod dialect;
 mod disputed;
 mod engine;
 mod error;
@@ -26,6 +30,7 @@ mod exec;
 mod expression;
 mod functions;
 mod hints;
+mod json;
 mod late;
 mod media;
 mod offered;
@@ -37,6 +42,7 @@ mod repository;
 mod revisions;
 mod rewrite;
 mod rows;
+mod sample;
 mod session;
 mod system;
 mod vector;

@@ -15,11 +15,14 @@ use datafusion::physical_plan::ExecutionPlan;
 use crate::chunk::Objects;
 use crate::table::{Table, TableError};
 
-use super::QueryError;
 use super::exec::{TableExec, with_slot};
 use super::prune::Prune;
 use super::rows::{BATCH_BYTES, Conjunct, Selection};
+use super::sample::Sample;
+use super::{QueryError, bounds};
 
+/// Scans of so many columns at most tell what these hold at least and at most.
+const BOUNDED_COLUMNS_MAX: usize = 4;
 /// A stretch read by one partition is not shorter, but for the last.
 const PARTITION_SLOTS_MIN: u64 = 4096;
 
@@ -34,6 +37,7 @@ pub struct RevisionTable {
     rows: u64,
     /// Whether the slots come behind the columns.
     with_slots: bool,
+    sample: Option<Sample>,
 }
 
 impl RevisionTable {
@@ -42,7 +46,12 @@ impl RevisionTable {
         let columns: Vec<usize> = (0..table.columns.len()).collect();
         let schema = table.schema.arrow(&columns);
         let (slots, rows) = (table.slots(&objects)?, table.rows(&objects)?);
-        Ok(RevisionTable { objects, table, name, schema, slots, rows, with_slots: false })
+        Ok(RevisionTable { objects, table, name, schema, slots, rows, with_slots: false, sample: None })
+    }
+
+    /// Some of its rows alone.
+    pub fn sampled(self, sample: Sample) -> RevisionTable {
+        RevisionTable { sample: Some(sample), ..self }
     }
 
     /// The same with a column [`SLOT`](super::exec::SLOT) behind the table's own.
@@ -86,7 +95,8 @@ impl TableProvider for RevisionTable {
 
     fn statistics(&self) -> Option<Statistics> {
         let mut statistics = Statistics::new_unknown(&self.schema);
-        statistics.num_rows = Precision::Exact(usize::try_from(self.rows).ok()?);
+        let rows = usize::try_from(self.rows).ok()?;
+        statistics.num_rows = if self.sample.is_some() { Precision::Absent } else { Precision::Exact(rows) };
         Some(statistics)
     }
 
@@ -115,17 +125,24 @@ impl TableProvider for RevisionTable {
             batch_bytes: BATCH_BYTES,
         };
         let (objects, table, slots) = (self.objects.clone(), self.table.clone(), self.slots);
-        let ranges = tokio::task::spawn_blocking(move || {
-            let all = std::iter::once(0..slots).filter(|all| !all.is_empty()).collect();
-            prune.ranges(&table, &objects, all)
+        let (sample, read) = (self.sample, selection.output.clone());
+        // What a whole column holds at least and at most is worth knowing where little else is asked.
+        let bounded = filters.is_empty() && limit.is_none() && sample.is_none() && read.len() <= BOUNDED_COLUMNS_MAX;
+        let looked = tokio::task::spawn_blocking(move || {
+            let all = match sample {
+                Some(sample) => sample.ranges(&table, &objects)?,
+                None => std::iter::once(0..slots).filter(|all| !all.is_empty()).collect(),
+            };
+            let known = if bounded { bounds::known(&objects, &table, &read)? } else { Vec::new() };
+            Ok::<_, TableError>((prune.ranges(&table, &objects, all)?, known))
         });
-        let ranges = ranges.await.map_err(|e| datafusion::common::DataFusionError::ExecutionJoin(Box::new(e)))?.map_err(QueryError::from)?;
+        let (ranges, known) = looked.await.map_err(|e| datafusion::common::DataFusionError::ExecutionJoin(Box::new(e)))?.map_err(QueryError::from)?;
         let kept: u64 = ranges.iter().map(|r| r.end - r.start).sum();
         // Under a limit rows are read in order by one partition, which stops as soon as it has enough.
         let n = if limit.is_some() { 1 } else { state.config().target_partitions() };
         let partitions = split(ranges, n, PARTITION_SLOTS_MIN);
         let columns: Vec<usize> = (0..selection.output.len()).collect();
-        let scan = TableExec::new(self.name.clone(), selection, partitions, self.slots, self.slots - kept, self.rows);
+        let scan = TableExec::new(self.name.clone(), selection, partitions, self.slots, self.slots - kept, self.rows).knowing(known, self.sample.is_none());
         Ok(Arc::new(if wants_slots { scan.with_slots(&columns) } else { scan }))
     }
 }

@@ -1,4 +1,4 @@
-//! What is written shorter than DataFusion reads it: casts to `vector`, which are no casts here, and a SELECT without FROM where one table alone can be meant.
+//! What is written otherwise than DataFusion reads it: casts to `vector` and `json`, which are no casts here, and a SELECT without FROM where one table alone can be meant.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::QueryError;
 
-/// Leaves out casts to pgvector's `vector` and `halfvec`: vectors as text are understood wherever vectors are.
+/// Leaves out casts to pgvector's `vector` and `halfvec`, and to `json` and `jsonb`: as text they are understood wherever they are taken.
 pub fn vectors(statement: &mut Statement) {
     match statement {
         Statement::Statement(inner) => drop(inner.visit(&mut Casts)),
@@ -26,11 +26,16 @@ impl VisitorMut for Casts {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Cast { expr: inner, data_type: DataType::Custom(name, _), .. } = expr
-            && ["vector", "halfvec"].iter().any(|known| name.to_string().eq_ignore_ascii_case(known))
-        {
-            let inner = std::mem::replace(&mut **inner, Expr::value(datafusion::sql::sqlparser::ast::Value::Null));
-            *expr = Expr::Nested(Box::new(inner));
+        if let Expr::Cast { expr: inner, data_type, .. } = expr {
+            let understood = match data_type {
+                DataType::JSON | DataType::JSONB => true,
+                DataType::Custom(name, _) => ["vector", "halfvec"].iter().any(|known| name.to_string().eq_ignore_ascii_case(known)),
+                _ => false,
+            };
+            if understood {
+                let inner = std::mem::replace(&mut **inner, Expr::value(datafusion::sql::sqlparser::ast::Value::Null));
+                *expr = Expr::Nested(Box::new(inner));
+            }
         }
         ControlFlow::Continue(())
     }

@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use crate::base::name::nearest;
 
 use super::answer::{Answer, AnswerStream, Interrupt, Threads};
+use super::dialect::DIALECT;
 use super::engine::{Options, state};
 use super::error::translate;
 use super::hints::hints;
 use super::params::{Params, substitute};
-use super::{QueryError, Revisions, catalog, rewrite};
+use super::{QueryError, Revisions, catalog, rewrite, sample};
 
 /// Answers queries about a repository. Cheap to share; each query sees the repository as it is when it starts.
 ///
@@ -112,6 +113,12 @@ impl Session {
         Ok(Answer::new(stream, threads, interrupt))
     }
 
+    /// What a query would return. Nothing is run.
+    pub(super) fn schema_of(&self, sql: &str) -> Result<SchemaRef, QueryError> {
+        let (_, plan, _) = self.threads()?.wait(None, self.plan(sql, &Params::new(), None))??;
+        Ok(plan.schema())
+    }
+
     /// DataFusion's state without any table.
     pub(super) fn state(&self) -> &SessionState {
         &self.state
@@ -121,6 +128,7 @@ impl Session {
 /// The statement with what it leaves to be understood written out: see [`rewrite`]. `tables` are those that one without FROM may mean.
 pub(super) fn written_out(mut statement: Statement, tables: impl FnOnce() -> Result<Vec<String>, QueryError>) -> Result<Statement, QueryError> {
     rewrite::vectors(&mut statement);
+    sample::written_out(&mut statement)?;
     if rewrite::lacks_table(&statement) {
         rewrite::add_table(&mut statement, &tables()?)?;
     }
@@ -139,7 +147,7 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
 /// The one statement that a text holds.
 pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     let fail = |e| translate(e, 0);
-    let parser = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build();
+    let parser = DFParserBuilder::new(sql).with_dialect(&DIALECT).build();
     let mut statements = parser.and_then(|mut parser| parser.parse_statements()).map_err(fail)?;
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(QueryError::Syntax { at: None, why: "there is no query".into() }),

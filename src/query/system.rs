@@ -1,4 +1,4 @@
-//! The system tables: `dsv.commits`, `dsv.branches`, `dsv.tags`, `dsv.tables`, `dsv.columns`, `dsv.conflicts`.
+//! The system tables: `dsv.commits`, `dsv.branches`, `dsv.tags`, `dsv.tables`, `dsv.views`, `dsv.checks`, `dsv.columns`, `dsv.chunks`, `dsv.conflicts`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,10 @@ use arrow::datatypes::{Field, Schema};
 use datafusion::catalog::{MemTable, TableProvider};
 
 use crate::base::name::nearest;
-use crate::table::Table;
+use crate::format::check::Check;
+use crate::format::node::{Kind as _, Slice, Values};
+use crate::format::stats::{Scalar, Stats};
+use crate::table::{Table, TableError};
 
 use super::catalog::Snapshots;
 use super::revisions::{ConflictRow, RefKind};
@@ -17,7 +20,7 @@ use super::{QueryError, Revisions};
 pub const SCHEMA: &str = "dsv";
 
 /// Their names.
-pub const NAMES: [&str; 6] = ["branches", "columns", "commits", "conflicts", "tables", "tags"];
+pub const NAMES: [&str; 9] = ["branches", "checks", "chunks", "columns", "commits", "conflicts", "tables", "tags", "views"];
 
 /// The system table of that name.
 pub fn table(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>, name: &str) -> Result<Arc<dyn TableProvider>, QueryError> {
@@ -28,6 +31,9 @@ pub fn table(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>, name: &st
         "tags" => tags(revisions)?,
         "tables" => tables(revisions, snapshots)?,
         "columns" => columns(revisions, snapshots)?,
+        "views" => views(snapshots)?,
+        "checks" => checks(revisions, snapshots)?,
+        "chunks" => chunks(revisions, snapshots)?,
         _ => {
             let near = nearest(name, NAMES).into_iter().map(|near| format!("{SCHEMA}.{near}")).collect();
             return Err(QueryError::NoTable { name: name.to_owned(), revision: Some(SCHEMA.to_owned()), near });
@@ -139,4 +145,93 @@ fn columns(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<R
         ("key", Arc::new(keys), false),
         ("nullable", Arc::new(nullable), false),
     ])
+}
+
+fn views(snapshots: &mut Snapshots<'_>) -> Result<RecordBatch, QueryError> {
+    let snapshot = snapshots.of(None)?;
+    batch(vec![("name", text(snapshot.views.keys()), false), ("sql", text(snapshot.views.values()), false)])
+}
+
+fn checks(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<RecordBatch, QueryError> {
+    let snapshot = snapshots.of(None)?;
+    let tables = loaded(revisions, snapshots)?;
+    let table = |check: &Check| check.table().and_then(|id| tables.iter().find(|(_, table)| table.id == id));
+    let columns: Vec<Vec<String>> = snapshot
+        .checks
+        .values()
+        .map(|check| {
+            let (Check::NotNull { columns, .. } | Check::Unique { columns, .. }) = check else { return Vec::new() };
+            let described = table(check).map(|(_, table)| table.schema.columns.as_slice()).unwrap_or_default();
+            columns.iter().map(|id| described.iter().find(|column| column.id == *id).map_or(id.to_string(), |column| column.name.clone())).collect()
+        })
+        .collect();
+    let kind = |check: &Check| match check {
+        Check::Predicate { .. } => "predicate",
+        Check::Query { .. } => "query",
+        Check::NotNull { .. } => "not-null",
+        Check::Unique { .. } => "unique",
+    };
+    batch(vec![
+        ("name", text(snapshot.checks.keys()), false),
+        ("kind", text(snapshot.checks.values().map(kind)), false),
+        ("table", Arc::new(StringArray::from_iter(snapshot.checks.values().map(|check| table(check).map(|(name, _)| name.as_str())))), true),
+        ("columns", lists(&columns), false),
+        ("sql", Arc::new(StringArray::from_iter(snapshot.checks.values().map(Check::sql))), true),
+    ])
+}
+
+/// The slices that columns are made of, in order.
+fn chunks(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<RecordBatch, QueryError> {
+    let objects = revisions.objects();
+    let (mut tables, mut columns, mut slots, mut rows, mut kinds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut ids, mut firsts, mut whole, mut bounds): (Vec<Option<String>>, Vec<Option<u64>>, Vec<Option<u64>>, Vec<Option<Stats>>) = Default::default();
+    for (name, table) in loaded(revisions, snapshots)? {
+        for (column, rope) in table.schema.columns.iter().zip(&table.columns) {
+            let rope = rope.get(&*objects).map_err(TableError::from)?;
+            for item in rope.items(&*objects, 0, rope.rows()).map_err(TableError::from)? {
+                let (slot, slice) = item.map_err(TableError::from)?;
+                tables.push(name.clone());
+                columns.push(column.name.clone());
+                slots.push(slot);
+                rows.push(Values::rows(&slice));
+                let (kind, chunk, stats) = match &slice {
+                    Slice::Chunk { chunk, first, .. } => ("chunk", Some((chunk.id.to_string(), *first, chunk.rows)), chunk.stats.clone()),
+                    Slice::Literal(cells) => ("literal", None, Some(Stats::of(cells))),
+                    Slice::Constant { value, .. } => ("constant", None, Some(Stats::of(value))),
+                    Slice::Large(_) => ("large", None, None),
+                };
+                kinds.push(kind);
+                let chunk = chunk.map_or((None, None, None), |(id, first, rows)| (Some(id), Some(first), Some(rows)));
+                ids.push(chunk.0);
+                firsts.push(chunk.1);
+                whole.push(chunk.2);
+                bounds.push(stats);
+            }
+        }
+    }
+    let bound = |of: fn(&Stats) -> &Option<Scalar>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(bounds.iter().map(|stats| stats.as_ref().and_then(|stats| of(stats).as_ref()).map(shown))))
+    };
+    batch(vec![
+        ("table", text(&tables), false),
+        ("column", text(&columns), false),
+        ("slot", Arc::new(UInt64Array::from(slots)), false),
+        ("rows", Arc::new(UInt64Array::from(rows)), false),
+        ("kind", text(&kinds), false),
+        ("chunk", Arc::new(StringArray::from_iter(ids)), true),
+        ("first", Arc::new(UInt64Array::from(firsts)), true),
+        ("chunk_rows", Arc::new(UInt64Array::from(whole)), true),
+        ("min", bound(|stats| &stats.min), true),
+        ("max", bound(|stats| &stats.max), true),
+    ])
+}
+
+fn shown(bound: &Scalar) -> String {
+    match bound {
+        Scalar::Bool(x) => x.to_string(),
+        Scalar::Int(x) => x.to_string(),
+        Scalar::UInt(x) => x.to_string(),
+        Scalar::Float(x) => x.to_string(),
+        Scalar::Text(x) => x.clone(),
+    }
 }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod expressions;
+mod postgres;
 mod repository;
 mod sessions;
 mod support;

@@ -5,6 +5,7 @@
 mod scenes;
 
 mod cli;
+mod curation;
 mod damage;
 mod demo;
 mod drawn;

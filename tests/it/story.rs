@@ -193,10 +193,12 @@ fn long_texts_bytes_and_vectors_are_told_apart() {
 }
 
 /// A command line as a shell would cut it: quotes keep words together.
-fn words(line: &str) -> Vec<String> {
+pub fn words(line: &str) -> Vec<String> {
     let (mut out, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);
-    for c in line.chars() {
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
         match c {
+            '\\' => word.extend(chars.next()),
             '"' => (quoted, any) = (!quoted, true),
             ' ' if !quoted => {
                 if any || !word.is_empty() {

@@ -54,16 +54,18 @@ impl Commit {
         }
         let made = made?;
         let changes = describe::tables(&repo, &made.tables)?;
+        let views = describe::others(&made.views, &[]);
         if context.ui.json {
             let mut out = context.ui.out();
             let tables: Vec<_> = changes.iter().map(describe::TableChange::json).collect();
+            let views: Vec<_> = views.iter().map(describe::TableChange::json).collect();
             let parents: Vec<String> = made.commit.parents.iter().map(|p| p.to_string()).collect();
-            writeln!(out, "{}", json!({"commit": made.id.to_string(), "parents": parents, "message": made.commit.message, "tables": tables}))?;
+            writeln!(out, "{}", json!({"commit": made.id.to_string(), "parents": parents, "message": made.commit.message, "tables": tables, "views": views}))?;
             out.finish()?;
         } else {
             let place = head_text(&made.head);
             context.ui.note(format!("[{} {}] {}", place.trim_start_matches("branch "), short(&made.id), made.commit.subject()));
-            for change in &changes {
+            for change in changes.iter().chain(&views) {
                 context.ui.note(change.line(context.ui.paint_err));
             }
         }

@@ -1,8 +1,9 @@
-//! Vectors in SQL: `cosine_similarity`, `cosine_distance`, `l2_distance`, `inner_product`, `l2_norm`, and pgvector's operators `<=>`, `<->` and `<#>`.
+//! Vectors in SQL: `diverse`, `cosine_similarity`, `cosine_distance`, `l2_distance`, `inner_product`, `l2_norm`, and pgvector's operators `<=>`, `<->` and `<#>`.
 //!
 //! A vector is an embedding, a list of numbers, or text such as `'[1, 2, 3]'`. Numbers are float32, as pgvector has them; the answer is float64. A null vector gives null. With a
 //! vector of zeros, cosines are NaN, which sorts behind all numbers; so does whatever is computed of a NaN.
 
+mod diverse;
 mod kernels;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use half::slice::HalfFloatSliceExt;
 
+pub use diverse::diverse;
 use kernels::{Sum, sums};
 
 use super::QueryError;
@@ -114,18 +116,7 @@ impl ScalarUDFImpl for VectorFunction {
             let vectors = if arity == 1 { "one vector" } else { "two vectors" };
             return Err(refused(format!("{name} takes {vectors}, not {} arguments", given.len())));
         }
-        let lists = |item: &DataType| DataType::List(Arc::new(Field::new_list_field(item.clone(), true)));
-        let types = given.iter().map(|ty| match ty {
-            DataType::FixedSizeList(item, _) if matches!(item.data_type(), DataType::Float32 | DataType::Float16) => Ok(ty.clone()),
-            DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item)
-                if item.data_type().is_numeric() || item.data_type().is_null() =>
-            {
-                Ok(lists(&DataType::Float32))
-            }
-            DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Ok(DataType::Utf8),
-            other => Err(refused(format!("{name} takes vectors, not {}", type_name(other)))),
-        });
-        let types = types.collect::<Result<Vec<_>>>()?;
+        let types = given.iter().map(|ty| coerced(name, ty)).collect::<Result<Vec<_>>>()?;
         if let [DataType::FixedSizeList(_, a), DataType::FixedSizeList(_, b)] = types.as_slice() {
             same_length(*a as usize, *b as usize)?;
         }
@@ -145,6 +136,18 @@ impl ScalarUDFImpl for VectorFunction {
             return Ok(ColumnarValue::Scalar(ScalarValue::Float64(values.iter().next().flatten())));
         }
         Ok(ColumnarValue::Array(Arc::new(values)))
+    }
+}
+
+/// The type that a function takes vectors of this type as.
+fn coerced(name: &str, ty: &DataType) -> Result<DataType> {
+    match ty {
+        DataType::FixedSizeList(item, _) if matches!(item.data_type(), DataType::Float32 | DataType::Float16) => Ok(ty.clone()),
+        DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) if item.data_type().is_numeric() || item.data_type().is_null() => {
+            Ok(DataType::List(Arc::new(Field::new_list_field(DataType::Float32, true))))
+        }
+        DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Ok(DataType::Utf8),
+        other => Err(refused(format!("{name} takes vectors, not {}", type_name(other)))),
     }
 }
 

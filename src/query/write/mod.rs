@@ -79,7 +79,7 @@ impl Session {
     /// Tries whether a SELECT means something as a view of that name, beside the tables and views of the working state of `repo`; returns its columns.
     /// Nothing is run.
     pub fn try_view(&self, repo: &Repo, name: &str, sql: &str) -> Result<Vec<String>, QueryError> {
-        let answer = self.query(&format!("SELECT * FROM ({sql}\n) LIMIT 0"), &Params::new(), None)?;
+        let schema = self.schema_of(sql)?;
         let views = repo.views(None)?;
         let (mut read, mut rest) = (BTreeSet::new(), vec![sql]);
         while let Some(sql) = rest.pop() {
@@ -91,7 +91,7 @@ impl Session {
                 read.insert(table);
             }
         }
-        Ok(answer.schema().fields().iter().map(|field| field.name().clone()).collect())
+        Ok(schema.fields().iter().map(|field| field.name().clone()).collect())
     }
 }
 

@@ -60,7 +60,7 @@ impl Writing<'_> {
             }
             Some(_) => return Err(not_supported("ON DUPLICATE KEY UPDATE: write ON CONFLICT ...; it")),
         };
-        let note = if affected.updated > 0 { format!("{} of them were there and are set", affected.updated) } else { String::new() };
+        let note = if affected.updated > 0 { format!("{} new, {} set", affected.inserted, affected.updated) } else { String::new() };
         Ok(Written { statement: "INSERT", name, rows: Some(affected.inserted + affected.updated), note })
     }
 

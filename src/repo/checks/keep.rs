@@ -91,7 +91,7 @@ impl Repo {
                 Check::Predicate { table: table.id, sql: text.clone() }
             }
             NewCheck::Query { sql: text } => {
-                drop(sql()?.rows(self.objects(), &snapshot, text, self.progress()).map_err(unfit)?);
+                drop(sql()?.rows(self.objects(), snapshot, text, self.progress()).map_err(unfit)?);
                 Check::Query { sql: text.clone() }
             }
             NewCheck::NotNull { table: of, columns } => {

@@ -10,3 +10,4 @@ mod interrupted;
 mod merging;
 mod tables;
 mod terminal;
+mod writing;
