@@ -3,11 +3,12 @@
 
 usage: test.py [--full]
 
---full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg.
+--full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt.
 A test that cannot run says so in a line `skipped: NAME: reason` on its output.
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = ROOT / "scripts" / "requirements.txt"
+# What others wrote and the tests hold dsv to, fetched once; git ignores it.
+ORACLES = ROOT / ".oracles"
 
 RESULT = re.compile(r"^test (?P<name>.+?)(?: - should panic)? \.\.\. (?P<result>ok|FAILED|ignored)(?P<why>, .*)?$")
 SECTION = re.compile(r"^---- (?P<name>.+) stdout ----$")
@@ -76,11 +79,41 @@ def prepare_python():
     return str(PYTHON)
 
 
-def run_cargo(tally, full, python):
+def prepare_slt():
+    """The folder of DataFusion's .slt files, of the version that dsv is built with: cargo downloads the crate that carries them, and nothing is built."""
+    if os.environ.get("DSV_TEST_SLT"):
+        return os.environ["DSV_TEST_SLT"]
+    found = re.search(r'^name = "datafusion"\nversion = "(.+)"$', (ROOT / "Cargo.lock").read_text(), re.MULTILINE)
+    if not found:
+        say("warning: Cargo.lock names no version of datafusion, so its .slt files cannot be chosen")
+        return None
+    version = found[1]
+    folder, crate = ORACLES / "slt", "datafusion-sqllogictest"
+    known = folder / f"{version}.path"
+    if known.exists() and Path(known.read_text()).is_dir():
+        return known.read_text()
+    say(f"fetching the .slt files of DataFusion {version} ...")
+    (folder / "src").mkdir(parents=True, exist_ok=True)
+    (folder / "src" / "lib.rs").touch()
+    dependency = f'{crate} = {{ version = "={version}", default-features = false }}'
+    manifest = folder / "Cargo.toml"
+    manifest.write_text(f'[package]\nname = "slt"\nversion = "0.0.0"\nedition = "2021"\n\n[dependencies]\n{dependency}\n\n[workspace]\n')
+    command = ["cargo", "metadata", "--quiet", "--format-version", "1", "--manifest-path", str(manifest)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        package = next(p for p in json.loads(done.stdout)["packages"] if p["name"] == crate)
+    except (ValueError, KeyError, StopIteration):
+        say(f"warning: cargo cannot fetch {crate} {version}: {(done.stderr.strip().splitlines() or [''])[-1]}")
+        return None
+    path = Path(package["manifest_path"]).parent / "test_files"
+    known.write_text(str(path))
+    return str(path)
+
+
+def run_cargo(tally, full, oracles):
     """Builds and runs every Rust test; what passing tests print is looked through for skips."""
     environment = dict(os.environ)
-    if python:
-        environment["DSV_TEST_PYTHON"] = python
+    environment.update({name: path for name, path in oracles.items() if path})
     if full:
         environment.setdefault("DSV_TEST_CASES", "5000")
     # What writes fixtures is no test, and is run by hand.
@@ -134,7 +167,7 @@ def main():
         return 2
     began = time.monotonic()
     tally = Tally()
-    run_cargo(tally, full, prepare_python())
+    run_cargo(tally, full, {"DSV_TEST_PYTHON": prepare_python(), "DSV_TEST_SLT": prepare_slt()})
     tally.require(os.environ.get("DSV_REQUIRE", ""))
     say("")
     for name in tally.failed:

@@ -13,6 +13,7 @@ mod golden;
 mod merges;
 mod real;
 mod replay;
+mod slt;
 mod story;
 mod support;
 mod tally;
