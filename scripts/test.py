@@ -3,7 +3,7 @@
 
 usage: test.py [--full]
 
---full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt.
+--full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch.
 A test that cannot run says so in a line `skipped: NAME: reason` on its output.
 """
 
@@ -110,6 +110,54 @@ def prepare_slt():
     return str(path)
 
 
+def prepare_postgres():
+    """The folder of PostgreSQL with pgvector, for Node: installed once for each list of packages."""
+    if os.environ.get("DSV_TEST_PGVECTOR"):
+        return os.environ["DSV_TEST_PGVECTOR"]
+    folder, wanted = ORACLES / "postgres", ROOT / "scripts" / "package.json"
+    stamp, digest = folder / "package.sha256", hashlib.sha256(wanted.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return str(folder)
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        say("warning: PostgreSQL with pgvector runs within Node, and node and npm are not here")
+        return None
+    say("fetching PostgreSQL with pgvector, for Node ...")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(wanted, folder / "package.json")
+    done = subprocess.run([npm, "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        say(f"warning: the packages of scripts/package.json cannot be installed: {(done.stderr.strip().splitlines() or [''])[-1]}")
+        return None
+    stamp.write_text(digest)
+    return str(folder)
+
+
+def prepare_tpch(full, python):
+    """The folder of TPC-H's tables as Parquet files: at scale factor 0.01, for the long tests at 1 as well."""
+    if os.environ.get("DSV_TEST_TPCH"):
+        return os.environ["DSV_TEST_TPCH"]
+    # Beside the Python that has the requirements; where that is somebody else's, wherever it is.
+    beside = Path(python).parent if python else None
+    generator = (beside and shutil.which("tpchgen-cli", path=str(beside))) or shutil.which("tpchgen-cli")
+    folder = ORACLES / "tpch"
+    for scale in ["0.01", "1"] if full else ["0.01"]:
+        stamp = folder / f"{scale}.done"
+        if stamp.exists():
+            continue
+        if generator is None:
+            say("warning: tpchgen-cli, of scripts/requirements.txt, is not here")
+            return None
+        say(f"generating TPC-H at scale factor {scale} ...")
+        command = [generator, "parquet", "--scale-factor", scale, "--compression", "ZSTD(1)", "--output-dir", str(folder / scale), "--overwrite"]
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            say(f"warning: tpchgen-cli: {(done.stderr.strip().splitlines() or [''])[-1]}")
+            return None
+        stamp.touch()
+    return str(folder)
+
+
 def run_cargo(tally, full, oracles):
     """Builds and runs every Rust test; what passing tests print is looked through for skips."""
     environment = dict(os.environ)
@@ -167,7 +215,9 @@ def main():
         return 2
     began = time.monotonic()
     tally = Tally()
-    run_cargo(tally, full, {"DSV_TEST_PYTHON": prepare_python(), "DSV_TEST_SLT": prepare_slt()})
+    python = prepare_python()
+    oracles = {"DSV_TEST_PYTHON": python, "DSV_TEST_SLT": prepare_slt(), "DSV_TEST_PGVECTOR": prepare_postgres(), "DSV_TEST_TPCH": prepare_tpch(full, python)}
+    run_cargo(tally, full, oracles)
     tally.require(os.environ.get("DSV_REQUIRE", ""))
     say("")
     for name in tally.failed:

@@ -11,6 +11,7 @@ mod demo;
 mod drawn;
 mod golden;
 mod merges;
+mod postgres;
 mod real;
 mod replay;
 mod slt;

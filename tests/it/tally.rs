@@ -79,7 +79,7 @@ fn counted(prints: &str, code: i32, require: &str) -> Option<(i32, String)> {
     let mut command = Command::new("python3");
     command.arg(script).env("PATH", path).env("DSV_REQUIRE", require);
     // Nothing is to be fetched.
-    command.env("DSV_TEST_PYTHON", "python3").env("DSV_TEST_SLT", ".");
+    command.env("DSV_TEST_PYTHON", "python3").env("DSV_TEST_SLT", ".").env("DSV_TEST_PGVECTOR", ".").env("DSV_TEST_TPCH", ".");
     match command.output() {
         Ok(done) => {
             let ran = Ran::from(done);
