@@ -18,5 +18,6 @@ mod slt;
 mod story;
 mod support;
 mod tally;
+mod tpch;
 mod vectors;
 mod walls;
