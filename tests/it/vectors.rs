@@ -1,10 +1,16 @@
-//! Nearest vectors on real data, against exact answers that were made with float64.
+//! Nearest vectors on real data, against exact answers that were made with float64, and against a plain loop.
 
-use arrow::array::AsArray;
-use arrow::datatypes::{Float64Type, Int64Type};
+use std::io::Read;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
+use dsv::format::Type;
 use dsv::query::{Options, Param, Params, Session};
-use dsv::repo::Repo;
 use dsv::repo::files::npy_numbers;
+use dsv::repo::{Repo, RepoError};
+use dsv::table::Table;
+use dsv::table::write::RowWriter;
 
 use crate::support::{Sandbox, data};
 
@@ -74,6 +80,83 @@ fn pictures_that_look_alike_and_vectors_of_half_precision() {
     let found: Vec<f64> = told.lines().skip(1).map(|line| line.parse().unwrap()).collect();
     assert_eq!(found.len(), 404);
     assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+/// Nearest neighbours as SQL finds them: rows by distance, those as near by their number.
+fn found(session: &Session, operator: &str, query: &[f32], limit: usize) -> Vec<(i64, f64)> {
+    let mut params = Params::new();
+    params.set("q", Param::Text(format!("[{}]", query.iter().map(f32::to_string).collect::<Vec<_>>().join(","))));
+    let sql = format!("SELECT id, v {operator} :q AS d FROM pictures ORDER BY d, id LIMIT {limit}");
+    let batches: Vec<_> = session.query(&sql, &params, None).unwrap().map(|batch| batch.unwrap()).collect();
+    let pairs = |b: &RecordBatch| {
+        let (ids, distances) = (b.column(0).as_primitive::<Int64Type>().values().to_vec(), b.column(1).as_primitive::<Float64Type>().values().to_vec());
+        ids.into_iter().zip(distances).collect::<Vec<_>>()
+    };
+    batches.iter().flat_map(pairs).collect()
+}
+
+/// The same by a plain loop over whole numbers.
+fn brute(pixels: &[Vec<u8>], operator: &str, query: &[u8], limit: usize) -> Vec<(i64, f64)> {
+    let dot = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| u64::from(*a) * u64::from(*b)).sum::<u64>();
+    let of_query = dot(query, query);
+    let distance = |row: &Vec<u8>| {
+        let (own, both) = (dot(row, row), dot(row, query));
+        if operator == "<->" { ((own + of_query - 2 * both) as f64).sqrt() } else { 1.0 - both as f64 / (own as f64 * of_query as f64).sqrt() }
+    };
+    let mut all: Vec<(i64, f64)> = pixels.iter().enumerate().map(|(at, row)| (at as i64, distance(row))).collect();
+    all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    all.truncate(limit);
+    all
+}
+
+/// 10,000 real pictures as vectors of 784 numbers. With 16 shades all sums are whole numbers that float32 holds, so distances and ties are exact, and there are many ties by L2.
+#[test]
+fn nearest_pictures_are_those_that_a_plain_loop_finds() {
+    let Some(file) = data("mnist-t10k/t10k-images-idx3-ubyte.gz") else { return };
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(file).unwrap()).read_to_end(&mut bytes).unwrap();
+    let (width, rows) = (784, 10_000);
+    assert_eq!(bytes.len(), 16 + rows * width);
+    let full: Vec<Vec<u8>> = bytes[16..].chunks(width).map(<[u8]>::to_vec).collect();
+    let coarse: Vec<Vec<u8>> = full.iter().map(|row| row.iter().map(|pixel| pixel / 16).collect()).collect();
+    let floats = |row: &[u8]| row.iter().map(|pixel| f32::from(*pixel)).collect::<Vec<f32>>();
+    for (pixels, exact) in [(&coarse, true), (&full, false)] {
+        let s = Sandbox::repo();
+        let repo = Repo::open(&s.path(".")).unwrap();
+        let columns = [("id".to_owned(), Type::INT64), ("v".to_owned(), Type::Embedding { dim: width as u32, half: false })];
+        repo.create_table("pictures", &columns, &[], "test").unwrap();
+        let write = |table: Arc<Table>| -> Result<Table, RepoError> {
+            let mut writer = RowWriter::new(repo.objects(), &table, &columns)?;
+            let numbers = Float32Array::from_iter_values(pixels.iter().flat_map(|row| floats(row)));
+            let vectors = FixedSizeListArray::new(Arc::new(Field::new("item", DataType::Float32, true)), width as i32, Arc::new(numbers), None);
+            let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
+            writer.push(&RecordBatch::try_new(table.schema.arrow(&[0, 1]), vec![ids, Arc::new(vectors)]).unwrap(), &[])?;
+            Ok(table.append(repo.objects(), writer.finish()?)?)
+        };
+        repo.edit_table("pictures", "test", write).unwrap();
+        let session = Session::new(Arc::new(repo), Options::default()).unwrap();
+        let (mut ties, mut queries) = (0, 0);
+        for query in (0..rows).step_by(if exact { 1250 } else { 5000 }) {
+            for operator in ["<->", "<=>"] {
+                let (expected, found) = (brute(pixels, operator, &pixels[query], 200), found(&session, operator, &floats(&pixels[query]), 200));
+                assert_eq!((expected.len(), found.len()), (200, 200));
+                if exact && operator == "<->" {
+                    assert_eq!(found, expected, "the nearest of picture {query}");
+                }
+                // Cosines divide whole numbers, and may differ in the last digit; larger numbers than float32 holds differ in its last digits.
+                let slack = |d: f64| if exact { 1e-14 } else { 2e-6 * d.max(1.0) };
+                for (at, (e, f)) in expected.iter().zip(&found).enumerate() {
+                    assert!((e.1 - f.1).abs() <= slack(e.1), "picture {query} {operator} at {at}: {e:?} and {f:?}");
+                    let place = expected.iter().find(|(id, _)| *id == f.0);
+                    assert!(e.0 == f.0 || place.is_none_or(|p| (p.1 - e.1).abs() <= slack(e.1)), "picture {query} {operator} at {at}: {e:?} and {f:?}");
+                }
+                ties += expected.windows(2).filter(|pair| pair[0].1 == pair[1].1).count();
+                queries += 1;
+            }
+        }
+        println!("{queries} queries, {ties} ties among the nearest 200");
+        assert!(ties > 0 || !exact);
+    }
 }
 
 /// A `.npy` file of float32.
