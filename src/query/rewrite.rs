@@ -1,12 +1,15 @@
 //! What is written otherwise than DataFusion reads it: casts to `vector` and `json`, which are no casts here, and a SELECT without FROM where one table alone can be meant.
+//! And what it would read wrongly: `x > ALL (SELECT x FROM t)`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     DataType, Expr, FunctionArg, FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins,
-    Visit, VisitMut, Visitor, VisitorMut,
+    Value, Visit, VisitMut, Visitor, VisitorMut,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::QueryError;
@@ -33,11 +36,57 @@ impl VisitorMut for Casts {
                 _ => false,
             };
             if understood {
-                let inner = std::mem::replace(&mut **inner, Expr::value(datafusion::sql::sqlparser::ast::Value::Null));
+                let inner = std::mem::replace(&mut **inner, Expr::value(Value::Null));
                 *expr = Expr::Nested(Box::new(inner));
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Gives the column of a subquery behind ANY or ALL a name of its own. DataFusion compares by name, and where both sides have one, as in
+/// `SELECT ... FROM t WHERE n >= ALL (SELECT n FROM t)`, each row of the subquery with itself: a wrong answer without a word.
+pub fn quantifiers(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(inner) => drop(inner.visit(&mut Quantifiers)),
+        Statement::Explain(explain) => quantifiers(&mut explain.statement),
+        _ => {}
+    }
+}
+
+struct Quantifiers;
+
+impl VisitorMut for Quantifiers {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+            && let Expr::Subquery(query) = &mut **right
+        {
+            name_apart(query);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_apart(query: &mut Query) {
+    if let SetExpr::Select(select) = &mut *query.body
+        && let [item @ (SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })] = &mut select.projection[..]
+    {
+        if let SelectItem::UnnamedExpr(value) = item {
+            let expr = std::mem::replace(value, Expr::value(Value::Null));
+            *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', "one of them") };
+        }
+        return;
+    }
+    // The column of a `*` or a UNION is named by the table that all of it is.
+    let around = Parser::parse_sql(&PostgreSqlDialect {}, "SELECT * FROM (SELECT 1) AS \"one of them\"").ok().and_then(|mut parsed| parsed.pop());
+    if let Some(SqlStatement::Query(mut around)) = around
+        && let SetExpr::Select(select) = &mut *around.body
+        && let Some(TableWithJoins { relation: TableFactor::Derived { subquery, .. }, .. }) = select.from.first_mut()
+    {
+        std::mem::swap(&mut **subquery, query);
+        *query = *around;
     }
 }
 

@@ -128,6 +128,7 @@ impl Session {
 /// The statement with what it leaves to be understood written out: see [`rewrite`]. `tables` are those that one without FROM may mean.
 pub(super) fn written_out(mut statement: Statement, tables: impl FnOnce() -> Result<Vec<String>, QueryError>) -> Result<Statement, QueryError> {
     rewrite::vectors(&mut statement);
+    rewrite::quantifiers(&mut statement);
     sample::written_out(&mut statement)?;
     if rewrite::lacks_table(&statement) {
         rewrite::add_table(&mut statement, &tables()?)?;

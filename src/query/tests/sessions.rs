@@ -51,6 +51,19 @@ fn a_schema_is_a_revision() {
 }
 
 #[test]
+fn any_and_all_compare_with_the_rows_of_their_subquery() {
+    let session = Memory::of(&twin(30)).session();
+    let ids = |sql: &str| drawn(&ask(&session, &format!("SELECT id FROM t WHERE {sql} ORDER BY id"))).replace('\n', " ");
+    assert_eq!(ids("id >= ALL (SELECT id FROM t)"), "id 29");
+    assert_eq!(ids("id < ANY (SELECT id FROM t WHERE id < 3)"), "id 0 1");
+    assert_eq!(ids("id < ALL (SELECT n FROM t WHERE t.id > 19 ORDER BY n LIMIT 1)"), "id 0 1");
+    assert_eq!(ids("id <> ALL (SELECT id FROM t WHERE id > 2)"), "id 0 1 2");
+    assert_eq!(ids("id >= ALL (SELECT * FROM (SELECT id FROM t) t)"), "id 29");
+    assert_eq!(ids("id >= ALL (SELECT id FROM t UNION SELECT 28)"), "id 29");
+    assert_eq!(ids("id > ANY (VALUES (27), (40))"), "id 28 29");
+}
+
+#[test]
 fn names_that_do_not_exist_have_their_nearest() {
     let twin = twin(3);
     let session = Memory::of(&twin).with("v1.0", "t", &twin).session();
