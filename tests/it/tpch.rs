@@ -43,8 +43,8 @@ fn cells(batches: &[RecordBatch]) -> Vec<Vec<String>> {
     batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |at| row(batch, at))).collect()
 }
 
-/// The answers to all queries, which are the same in both.
-fn answers(folder: &Path) -> Vec<Vec<Vec<String>>> {
+/// A repository with the tables, and the answers to all queries, which are the same in both.
+fn answers(folder: &Path) -> (Sandbox, Vec<Vec<Vec<String>>>) {
     let s = Sandbox::repo();
     for table in TABLES {
         s.ok(["import".into(), table.into(), folder.join(format!("{table}.parquet"))]);
@@ -66,21 +66,29 @@ fn answers(folder: &Path) -> Vec<Vec<Vec<String>>> {
         assert_eq!(found, cells(&expected), "query {number}");
         found
     };
-    (1..=22).map(answer).collect()
+    let answers = (1..=22).map(answer).collect();
+    (s, answers)
 }
 
 #[test]
 fn answers_at_a_hundredth_are_those_of_datafusion_over_parquet() {
     let Some(folder) = folder("0.01") else { return };
-    let answers = answers(&folder);
+    let (s, answers) = answers(&folder);
     assert!(answers.iter().all(|rows| !rows.is_empty()), "{:?}", answers.iter().map(Vec::len).collect::<Vec<_>>());
+    // The command line gives the same cells.
+    for number in [1, 4, 10, 13, 16] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/tpch/q{number:02}.sql"));
+        let told = s.ok(["query".as_ref(), "-f".as_ref(), file.as_os_str(), "--format".as_ref(), "csv".as_ref()]);
+        let rows = csv::Reader::from_reader(told.as_bytes()).into_records().map(|row| row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(rows.collect::<Vec<_>>(), answers[number - 1], "query {number}");
+    }
 }
 
 #[test]
 #[ignore = "long: scale factor 1"]
 fn answers_at_scale_one_are_also_those_of_the_specification() {
     let Some(folder) = folder("1") else { return };
-    let answers = answers(&folder);
+    let (_, answers) = answers(&folder);
     // The first row of some answers, as TPC-H's own validation has them, to the digits that it gives.
     let known: [(usize, &[(usize, &str)]); 9] = [
         (1, &[(0, "A"), (1, "F"), (2, "37734107.00"), (3, "56586554400.73"), (4, "53758257134.87"), (9, "1478493")]),
