@@ -87,6 +87,14 @@ pub fn state(options: &Options) -> Result<SessionState, QueryError> {
         state.deregister_udf(function.name()).map_err(|e| super::error::translate(e, options.memory_bytes))?;
         state.register_udf(function).map_err(|e| super::error::translate(e, options.memory_bytes))?;
     }
+    // As PostgreSQL calls them.
+    let fail = |e| super::error::translate(e, options.memory_bytes);
+    if let Some(signum) = state.scalar_functions().get("signum").cloned() {
+        state.register_udf(Arc::new(Arc::unwrap_or_clone(signum).with_aliases(["sign"]))).map_err(fail)?;
+    }
+    if let Some(var) = state.aggregate_functions().get("var").cloned() {
+        state.register_udaf(Arc::new(Arc::unwrap_or_clone(var).with_aliases(["variance"]))).map_err(fail)?;
+    }
     state.register_udwf(Arc::new(vector::diverse())).map_err(|e| super::error::translate(e, options.memory_bytes))?;
     Ok(state)
 }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, FunctionArg, FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins,
-    Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement,
+    TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -39,6 +39,16 @@ impl VisitorMut for Casts {
                 let inner = std::mem::replace(&mut **inner, Expr::value(Value::Null));
                 *expr = Expr::Nested(Box::new(inner));
             }
+        }
+        // mod(a, b), which DataFusion has as an operator alone.
+        if let Expr::Function(function) = expr
+            && function.name.to_string().eq_ignore_ascii_case("mod")
+            && let FunctionArguments::List(list) = &mut function.args
+            && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(left)), FunctionArg::Unnamed(FunctionArgExpr::Expr(right))] = &mut list.args[..]
+        {
+            let take = |from: &mut Expr| Box::new(Expr::Nested(Box::new(std::mem::replace(from, Expr::value(Value::Null)))));
+            let (left, right) = (take(left), take(right));
+            *expr = Expr::Nested(Box::new(Expr::BinaryOp { left, op: BinaryOperator::Modulo, right }));
         }
         ControlFlow::Continue(())
     }

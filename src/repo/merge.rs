@@ -372,6 +372,13 @@ impl Repo {
             }
         }
         self.merge_views(&mut done, base, ours, theirs, options);
+        // Each alone is well; together they would leave one of them out of reach.
+        if let Some(name) = done.snapshot.views.keys().find(|name| done.snapshot.tables.contains_key(*name)) {
+            return Err(RepoError::refused_with(
+                format!("'{name}' is a table on one side and a view on the other"),
+                "give one of them another name first: 'dsv view rename', 'dsv table rename'",
+            ));
+        }
         let (checks, unsettled) = merge_checks(&base.snapshot.checks, &ours.checks, &theirs.checks, options.strategy);
         done.snapshot.checks = checks;
         done.names.extend(unsettled);

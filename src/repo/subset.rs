@@ -1,7 +1,7 @@
 //! Subset branches: `dsv branch NAME --table T --where SQL` hides rows by `live` alone, in a commit that is marked. To a merge, rows that were hidden are no
 //! deletions: the branch may be merged back, and its own changes come without them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -192,7 +192,8 @@ impl Repo {
         }
         let [base, ours, theirs] = states;
         let tables = [self.by_id(base)?, self.by_id(ours)?, self.by_id(theirs)?];
-        let mut shown: [BTreeMap<TableId, BTreeSet<u64>>; 3] = Default::default();
+        // Ascending.
+        let mut shown: [BTreeMap<TableId, Vec<u64>>; 3] = Default::default();
         for (n, hidden) in hidden.iter().enumerate() {
             for (id, old, gone) in &hidden.0 {
                 let mut standing = Vec::with_capacity(3);
@@ -201,21 +202,25 @@ impl Repo {
                 }
                 let at = |state: usize, slot: u64| standing.get(state)?.as_ref()?.get(slot);
                 let there = |state: usize, slot: u64| at(state, slot).is_some_and(|(_, live)| live);
-                let mut found = BTreeSet::new();
+                let mut found = Vec::new();
                 for slot in gone.iter().cloned().flatten() {
                     let Some((here, false)) = at(n, slot) else { continue };
-                    let in_base = || there(0, slot) || at(0, slot).is_some_and(|(slot, _)| shown[0].get(id).is_some_and(|slots| slots.contains(&slot)));
+                    let in_base =
+                        || there(0, slot) || at(0, slot).is_some_and(|(slot, _)| shown[0].get(id).is_some_and(|slots| slots.binary_search(&slot).is_ok()));
                     if if n == 0 { there(1, slot) || there(2, slot) } else { in_base() } {
-                        found.insert(here);
+                        found.push(here);
                     }
                 }
-                shown[n].entry(*id).or_default().append(&mut found);
+                let slots = shown[n].entry(*id).or_default();
+                slots.append(&mut found);
+                slots.sort_unstable();
+                slots.dedup();
             }
         }
         for ((snapshot, tables), shown) in [base, ours, theirs].into_iter().zip(&tables).zip(shown) {
             for (id, slots) in shown.into_iter().filter(|(_, slots)| !slots.is_empty()) {
                 let Some((name, _, table)) = tables.get(&id) else { continue };
-                let table = table.set_live(self.objects(), &slots.into_iter().collect::<Vec<_>>(), true)?;
+                let table = table.set_live(self.objects(), &slots, true)?;
                 snapshot.tables.insert(name.clone(), table.store(self.objects())?);
             }
         }

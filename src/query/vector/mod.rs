@@ -60,7 +60,8 @@ impl Measure {
 
 /// All functions on vectors.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    ALL.into_iter().map(|measure| Arc::new(function(measure))).collect()
+    let named = |measure| if measure == L2Norm { function(measure).with_aliases(["vector_norm"]) } else { function(measure) };
+    ALL.into_iter().map(|measure| Arc::new(named(measure))).collect()
 }
 
 fn function(measure: Measure) -> ScalarUDF {

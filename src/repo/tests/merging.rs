@@ -293,3 +293,23 @@ fn newest_is_the_side_with_the_later_tip_or_what_is_being_laid() {
         assert_eq!(read(&repo, "a"), [0; 4]);
     }
 }
+
+#[test]
+fn a_table_and_a_view_of_one_name_do_not_meet() {
+    let (_, repo) = memory();
+    start(&repo, 3);
+    switch(&repo, "dev", true);
+    repo.create_view("x", "SELECT n FROM t", false, "view").unwrap();
+    commit(&repo, "a view").unwrap();
+    assert!(repo.create_table("x", &[("a".to_owned(), Type::INT64)], &[], "table").unwrap_err().to_string().contains("view 'x' exists already"));
+    switch(&repo, "main", false);
+    repo.create_table("x", &[("a".to_owned(), Type::INT64)], &[], "table").unwrap();
+    let tip = commit(&repo, "a table").unwrap();
+    let error = merge(&repo, "dev").unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.kind()), ("'x' is a table on one side and a view on the other", ErrorKind::Usage));
+    assert_eq!(repo.resolve("main").unwrap(), tip);
+    repo.rename_table("x", "y", "rename").unwrap();
+    commit(&repo, "another name").unwrap();
+    assert!(matches!(merge(&repo, "dev").unwrap(), MergeOutcome::Merged(Some(_))));
+    assert_eq!(repo.views(None).unwrap().len(), 1);
+}
