@@ -13,7 +13,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["log", "show", "diff", "blame", "bisect", "head", "sample", "cat", "stats", "query", "export"]),
     ("Branch", &["branch", "switch", "tag"]),
     ("Merge", &["merge", "conflicts", "resolve", "cherry-pick", "revert", "rebase"]),
-    ("Shape tables", &["table", "column", "check"]),
+    ("Shape tables", &["table", "column", "view", "check"]),
     ("Go back", &["undo", "redo", "restore", "reset", "operations"]),
     ("Keep house", &["verify", "gc", "compact", "config", "completions"]),
 ];

@@ -33,8 +33,8 @@ use crate::repo::files::FileFormat;
 ///   dsv query "SELECT id FROM frames ORDER BY embedding <=> :like LIMIT 10" -p like=@query.npy
 ///   dsv query "SELECT * FROM birds" --at v1.0 --format parquet -o birds.parquet
 ///   dsv query @report.sql --format markdown
-///   dsv query "UPDATE birds SET label = old.label FROM \"v1.0\".birds old WHERE old.id = birds.id AND birds.label IS NULL"
-///   dsv query "INSERT INTO birds (id, label) VALUES (7, 'wren') ON CONFLICT (id) DO UPDATE SET label = excluded.label"
+///   dsv query "UPDATE birds b SET label = old.label FROM \"v1.0\".birds old WHERE old.id = b.id"
+///   dsv query "INSERT INTO birds (id, label) VALUES (7, 'wren') ON CONFLICT (id) DO NOTHING"
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Query {
