@@ -128,7 +128,7 @@ const SAME: &[&str] = &[
     "SELECT vector_norm('[3,4]')",
     // JSON; parts of it as text, for jsonb is printed with spaces
     "SELECT more->>'a' FROM t ORDER BY id",
-    "SELECT more->'b'->>1, more#>>'{b,c}', more#>>'{1}', more->>1, more->'b'->>-1 FROM t ORDER BY id",
+    "SELECT more->'b'->>1, more#>>'{b,c}', more#>>'{1}', more->>1, more->'b'->> -1 FROM t ORDER BY id",
     "SELECT id FROM t WHERE more ? 'a' ORDER BY id",
     "SELECT id, more ?| ARRAY['b', 'z'], more ?& ARRAY['a', 'b'] FROM t ORDER BY id",
     "SELECT id FROM t WHERE more @> '{\"a\": 1}' OR more @> '[2]' OR more @> '{\"b\": [\"y\"]}' ORDER BY id",
