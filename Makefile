@@ -11,7 +11,7 @@ help:
 	@echo "make demo DATA=folder   the same with your own pictures"
 	@echo "make test               all tests but the long ones; the last line counts them"
 	@echo "make test-full          all tests, the long ones at their stated sizes, on a release build of their own"
-	@echo "make bench              benchmarks, on a release build of their own"
+	@echo "make bench              benchmarks, on the release build of test-full"
 	@echo "make lint               formatting and clippy"
 
 demo: has-cargo
@@ -24,8 +24,14 @@ test: has-cargo has-python
 test-full: has-cargo has-python
 	@python3 scripts/test.py --full
 
-bench: has-cargo
-	cargo bench --no-default-features
+bench: has-cargo has-python .bench/ready
+	DSV_BENCH_PYTHON=$(CURDIR)/.bench/bin/python cargo bench --profile full
+
+# What the benchmarks compare with.
+.bench/ready: benches/requirements.txt
+	python3 -m venv --clear .bench
+	.bench/bin/pip install --quiet --disable-pip-version-check -r benches/requirements.txt
+	touch $@
 
 lint: has-cargo
 	cargo fmt --check

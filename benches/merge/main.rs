@@ -1,8 +1,8 @@
 //! What diff and merge cost against the size of the table, at a constant change: 100 cells on each side of a table of 8 columns.
 //!
 //! ```text
-//! cargo bench --no-default-features --bench merge                       100,000, 1,000,000 and 10,000,000 rows
-//! cargo bench --no-default-features --bench merge -- --rows 1000000     no table larger than that
+//! cargo bench --profile full --no-default-features --bench merge                       100,000, 1,000,000 and 10,000,000 rows
+//! cargo bench --profile full --no-default-features --bench merge -- --rows 1000000     no table larger than that
 //! ```
 //!
 //! The repository is opened anew for each figure, and a merge counts with its commit. The yardstick does the same work on the same rows kept as

@@ -1,21 +1,24 @@
 //! What the storage costs, each figure beside a yardstick that is run on the same data in the same process, the two taking turns.
 //!
 //! ```text
-//! cargo bench --no-default-features --bench storage                          everything, the memory of a table of 1 GB included
-//! cargo bench --no-default-features --bench storage -- pictures --mb 400     one subject, at another size
+//! cargo bench --profile full --no-default-features --bench storage                          everything, the memory of a table of 1 GB included
+//! cargo bench --profile full --no-default-features --bench storage -- pictures --mb 400     one subject, at another size
 //! ```
 //!
 //! Subjects: small, pictures, tabular, memory. Ratios travel between machines, times do not. Pictures come from the folder that DSV_TEST_DATA
 //! names; without it they are drawn.
 
+#[path = "../common/data.rs"]
 mod data;
 mod memory;
 mod pictures;
+#[path = "../common/report.rs"]
 mod report;
 mod small;
 mod tabular;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// What was asked for on the command line.
 pub struct Options {
@@ -42,6 +45,12 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
         }
     }
     Ok(options)
+}
+
+/// As [`report::race_all`], of a number of sides that is known.
+fn race<const N: usize>(rounds: usize, mut sides: [report::Side; N]) -> [Duration; N] {
+    let best = report::race_all(rounds, &mut sides);
+    std::array::from_fn(|i| best[i])
 }
 
 fn main() -> ExitCode {

@@ -19,7 +19,8 @@ use tempfile::TempDir;
 
 use crate::Options;
 use crate::data::{commit, draw, pictures};
-use crate::report::{over, race, ratio, side};
+use crate::race;
+use crate::report::{over, ratio, side};
 
 const PICKED: usize = 1000;
 

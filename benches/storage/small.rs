@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Float64Array, StringArray};
+use dsv::format::Type;
 use dsv::repo::{Repo, RepoError};
+use dsv::table::write::RowWriter;
 
 use crate::Options;
-use crate::data::{commit, draw, repository};
-use crate::report::{over, race, ratio, side};
+use crate::data::{commit, draw, rows};
+use crate::race;
+use crate::report::{over, ratio, side};
 
 const ROWS: u64 = 1_000_000;
 const COMMITS: u64 = 1000;
@@ -42,6 +45,24 @@ fn copy(from: &Path, to: &Path) {
             false => drop(std::fs::copy(entry.path(), target).expect("room")),
         }
     }
+}
+
+/// A repository in `dir` with [`rows`] as the table `frames`, committed.
+fn repository(dir: &Path, count: u64) -> Repo {
+    let repo = Repo::init(dir, "main").expect("a repository");
+    let fields = rows(0..1).schema();
+    let columns: Vec<(String, Type)> = fields.fields().iter().map(|field| (field.name().clone(), Type::Plain(field.data_type().clone()))).collect();
+    repo.create_table("frames", &columns, &[], "create").expect("a table");
+    let filled = repo.edit_table("frames", "fill", |table| -> Result<_, RepoError> {
+        let mut writer = RowWriter::new(repo.objects(), &table, &columns)?;
+        for from in (0..count).step_by(50_000) {
+            writer.push(&rows(from..count.min(from + 50_000)), &[])?;
+        }
+        Ok(table.append(repo.objects(), writer.finish()?)?)
+    });
+    filled.expect("rows");
+    commit(&repo);
+    repo
 }
 
 pub fn run(options: &Options) {

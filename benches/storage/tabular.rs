@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::Options;
 use crate::data::rows;
-use crate::report::{over, race, ratio, side};
+use crate::race;
+use crate::report::{over, ratio, side};
 
 /// Rows are about 90 bytes each in memory.
 const ROW_BYTES: u64 = 90;

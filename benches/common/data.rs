@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::*;
-use dsv::format::Type;
 use dsv::format::mix::mix;
-use dsv::repo::{Repo, RepoError};
-use dsv::table::write::RowWriter;
+use dsv::repo::Repo;
 
 /// A number that looks random and follows from `row` and `column`.
 pub fn draw(row: u64, column: u64) -> u64 {
@@ -35,24 +33,6 @@ pub fn rows(range: Range<u64>) -> RecordBatch {
         ("width", Arc::new(Int16Array::from_iter_values(each().map(|row| 640 + 16 * (draw(row, 12) % 40) as i16)))),
     ];
     RecordBatch::try_from_iter(columns).expect("columns of one length")
-}
-
-/// A repository in `dir` with [`rows`] as the table `frames`, committed.
-pub fn repository(dir: &Path, count: u64) -> Repo {
-    let repo = Repo::init(dir, "main").expect("a repository");
-    let fields = rows(0..1).schema();
-    let columns: Vec<(String, Type)> = fields.fields().iter().map(|field| (field.name().clone(), Type::Plain(field.data_type().clone()))).collect();
-    repo.create_table("frames", &columns, &[], "create").expect("a table");
-    let filled = repo.edit_table("frames", "fill", |table| -> Result<_, RepoError> {
-        let mut writer = RowWriter::new(repo.objects(), &table, &columns)?;
-        for from in (0..count).step_by(50_000) {
-            writer.push(&rows(from..count.min(from + 50_000)), &[])?;
-        }
-        Ok(table.append(repo.objects(), writer.finish()?)?)
-    });
-    filled.expect("rows");
-    commit(&repo);
-    repo
 }
 
 pub fn commit(repo: &Repo) {
