@@ -33,7 +33,7 @@ class Peers:
         return self.datasets[path]
 
     def sql(self, sql):
-        return {"rows": self.duckdb.execute(sql).fetch_arrow_table().num_rows}
+        return {"rows": self.duckdb.execute(sql).to_arrow_table().num_rows}
 
     def lance_from_parquet(self, parquet, to):
         file = pyarrow.parquet.ParquetFile(parquet)
@@ -50,7 +50,7 @@ class Peers:
 
     def nearest(self, path, query, k):
         query = numpy.array(query, dtype="f4")
-        near = self.dataset(path).to_table(columns=["id"], nearest={"column": "embedding", "q": query, "k": k, "metric": "cosine"})
+        near = self.dataset(path).to_table(columns=["id", "_distance"], nearest={"column": "embedding", "q": query, "k": k, "metric": "cosine"})
         return {"rows": near.num_rows, "ids": near["id"].to_pylist()}
 
 

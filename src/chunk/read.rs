@@ -1,8 +1,8 @@
-//! Reading chunks: headers, blocks, rows; every byte verified against the id before it is used.
+//! Reading chunks: headers, blocks, rows; every block verified against the id before it is used, the first time that it is read from where it stands.
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Array, ArrayRef, new_empty_array};
 use arrow::buffer::Buffer;
@@ -62,6 +62,8 @@ pub struct ChunkInfo {
     pub rows: u64,
     /// Its blocks, in order.
     pub blocks: Vec<BlockInfo>,
+    /// Of each block, whether it was read from this place before and verified.
+    verified: Arc<[AtomicBool]>,
     place: Place,
 }
 
@@ -88,6 +90,17 @@ impl ChunkInfo {
 
     fn block(&self, number: usize) -> Result<&BlockInfo, ChunkError> {
         self.blocks.get(number).ok_or_else(|| self.range_error(self.rows.saturating_add(1)))
+    }
+
+    /// Checks the canonical bytes of a block against its hash, unless these were checked since the headers were read: a pack is never written again, and its place is the same.
+    fn verify(&self, number: usize, canonical: &[u8]) -> Result<(), &'static str> {
+        let (Some(info), Some(verified)) = (self.blocks.get(number), self.verified.get(number)) else { return Err("there is no such block") };
+        if verified.load(Ordering::Relaxed) && canonical.len() as u64 == info.block.size {
+            return Ok(());
+        }
+        check(canonical, &info.block)?;
+        verified.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// True if the canonical bytes of its raw blocks, one after the other, are those of their rows together.
@@ -125,8 +138,9 @@ impl Objects {
             first_row += info.rows;
             info
         });
-        let blocks = blocks.collect();
-        Ok(ChunkInfo { id: entry.id.into(), data_type: identity.storage, rows: identity.rows, blocks, place: place.clone() })
+        let blocks: Vec<BlockInfo> = blocks.collect();
+        let verified = blocks.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(ChunkInfo { id: entry.id.into(), data_type: identity.storage, rows: identity.rows, blocks, verified, place: place.clone() })
     }
 
     /// Runs `read` on a chunk; where the file that it was found in has vanished, again on where it is now.
@@ -225,11 +239,11 @@ impl Objects {
         let damaged = |why: &dyn std::fmt::Display| info.place.damaged(format!("blocks {numbers:?}: {why}"));
         if blocks.len() == 1 && first.codec() != Codec::Raw {
             let canonical = decompress(first.codec(), &stored, &first.block, &info.data_type).map_err(|e| damaged(&e))?;
-            check(&canonical, &first.block).map_err(|why| damaged(&why))?;
+            info.verify(numbers.start, &canonical).map_err(|why| damaged(&why))?;
             return self.decode_block(info, first.rows, &first.block.validity, Buffer::from(canonical)).map_err(|e| damaged(&e));
         }
         let mut end = 0;
-        for block in blocks {
+        for (number, block) in numbers.clone().zip(blocks) {
             let from = usize::try_from(block.placed.offset - start).unwrap_or(usize::MAX);
             let to = from.saturating_add(usize::try_from(block.placed.stored.size).unwrap_or(usize::MAX));
             let body = stored.get(from..to).ok_or_else(|| damaged(&"it is cut off"))?;
@@ -238,7 +252,7 @@ impl Objects {
                 return Err(damaged(&"they do not lie end to end"));
             }
             end = to;
-            check(body, &block.block).map_err(|why| damaged(&why))?;
+            info.verify(number, body).map_err(|why| damaged(&why))?;
         }
         let rows = blocks.iter().map(|block| block.rows).sum();
         self.decode_block(info, rows, &first.block.validity, Buffer::from(stored)).map_err(|e| damaged(&e))

@@ -17,11 +17,14 @@ use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown};
-use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, Metric, MetricBuilder, MetricValue, MetricsSet, Time};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::format::node::{Kind, Slice, Values};
+use crate::table::TableError;
 
 use super::QueryError;
 use super::rows::{Conjunct, Passed, Rows, Selection, Watch};
@@ -105,6 +108,27 @@ impl TableExec {
             bytes_read,
             stop: Arc::new(move || stop.load(Ordering::Relaxed)),
         }
+    }
+
+    /// Chunks of the filter's columns that statistics ruled out, of how many. Looks at the leaves of their trees: to be asked when a plan is shown, not when it runs.
+    fn chunks_pruned(&self) -> std::result::Result<(usize, usize), TableError> {
+        let mut kept: Vec<Range<u64>> = self.partitions.iter().flatten().cloned().collect();
+        kept.sort_unstable_by_key(|range| range.start);
+        let (objects, table) = (&self.selection.objects, &self.selection.table);
+        let (mut pruned, mut all) = (0, 0);
+        for column in self.predicate_columns() {
+            let Some(rope) = table.columns.get(column) else { continue };
+            for item in rope.get(&**objects)?.items(&**objects, 0, self.slots)? {
+                let (start, slice) = item?;
+                if matches!(slice, Slice::Chunk { .. }) {
+                    let end = start + Values::rows(&slice);
+                    let next = kept.partition_point(|range| range.end <= start);
+                    all += 1;
+                    pruned += usize::from(kept.get(next).is_none_or(|range| range.start >= end));
+                }
+            }
+        }
+        Ok((pruned, all))
     }
 
     fn reads_slot(&self, filter: &Arc<dyn PhysicalExpr>) -> bool {
@@ -200,7 +224,17 @@ impl ExecutionPlan for TableExec {
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
+        let mut metrics = self.metrics.clone_inner();
+        if let Ok((pruned, all)) = self.chunks_pruned()
+            && all > 0
+        {
+            for (name, number) in [("chunks", all), ("chunks_pruned", pruned)] {
+                let count = Count::new();
+                count.add(number);
+                metrics.push(Arc::new(Metric::new(MetricValue::Count { name: name.into(), count }, None)));
+            }
+        }
+        Some(metrics)
     }
 
     fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {

@@ -28,6 +28,9 @@ pub const BATCH_ROWS: usize = 8192;
 pub const BATCH_BYTES: u64 = 4 << 20;
 /// Slots whose cells of the first stage are read at once, at most.
 const STEP_MAX: u64 = 32 * 1024;
+/// Cells of so many bytes are read slice by slice where slices are longer than the other.
+const WIDE: usize = 256;
+const WHOLE_BYTES_MIN: u64 = 128 << 10;
 /// The first step of a scan with a limit is not shorter.
 const STEP_MIN: u64 = 256;
 
@@ -280,6 +283,7 @@ impl Rows {
         for column in &columns {
             n = self.reader(*column)?.rows_within(range.start, n, bytes_max)?;
         }
+        n = self.until_slice_end(&columns, range.start, n)?;
         let end = range.start + n;
         if end < range.end {
             self.ranges.push(end..range.end);
@@ -303,6 +307,20 @@ impl Rows {
         Ok(())
     }
 
+    /// How many of `n` slots from `start` on to read at once: where the widest of these columns is of vectors, no more than its slice has, which then are not copied to be joined with the next.
+    fn until_slice_end(&mut self, columns: &[usize], start: u64, n: u64) -> Result<u64, QueryError> {
+        let mut widest = None;
+        for column in columns {
+            let width = fixed_width(&self.selection.storage(*column)?).unwrap_or_default();
+            widest = widest.max(Some((width, *column)));
+        }
+        let Some((width, column)) = widest.filter(|(width, _)| *width >= WIDE) else { return Ok(n) };
+        let end = self.reader(column)?.slice_end(start)?;
+        // Short slices are joined: a batch costs something as well.
+        let whole = end.saturating_sub(start).min(n);
+        Ok(if whole * width as u64 >= WHOLE_BYTES_MIN { whole } else { n })
+    }
+
     /// Takes a batch's worth of the rows that passed the first stage through the others, and reads what is wanted of those that are left.
     fn emit(&mut self) -> Result<Passed, QueryError> {
         let mut held = self.join()?;
@@ -314,6 +332,12 @@ impl Rows {
             if !held.columns.contains_key(&column) {
                 n = self.measure(column, &held.slots[..n])?;
             }
+        }
+        if self.stages.is_empty()
+            && let Some(first) = held.slots.first().copied()
+            && held.slots.get(n - 1).is_some_and(|last| last - first + 1 == n as u64)
+        {
+            n = self.until_slice_end(&self.selection.output.clone(), first, n as u64)? as usize;
         }
         let rest = Held {
             slots: held.slots.split_off(n),

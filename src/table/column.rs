@@ -97,6 +97,12 @@ impl ColumnReader {
         Ok(counted.clamp(1, rows.max(1)))
     }
 
+    /// Where the slice that holds slot `at` ends.
+    pub fn slice_end(&mut self, at: u64) -> Result<u64, TableError> {
+        self.cover(at, u64::MAX)?;
+        Ok(self.window.front().map_or(at, |(start, slice)| start + Values::rows(slice)))
+    }
+
     /// The values at some slots, which ascend. Only the blocks that hold them are read, by all threads.
     pub fn take(&mut self, slots: &[u64]) -> Result<ArrayRef, TableError> {
         let beyond = slots.last().map_or(0, |last| last.saturating_add(1));

@@ -223,6 +223,8 @@ fn filters_prune_and_wide_columns_are_read_for_rows_that_pass() {
     let session = Memory::of(&twin(2000)).session();
     let plan = explained(&session, "EXPLAIN ANALYZE SELECT blob FROM t WHERE n = 50 AND id % 2 = 0");
     assert!(metric(&plan, "slots_pruned") > 1500, "{plan}");
+    let (chunks, pruned) = (metric(&plan, "chunks"), metric(&plan, "chunks_pruned"));
+    assert!(0 < pruned && pruned < chunks, "{plan}");
     assert!(metric(&plan, "rows_scanned") < 500, "{plan}");
     assert_eq!(metric(&plan, "output_rows"), 5, "{plan}");
     // Five images of 100 bytes with their offsets, of 2,000.

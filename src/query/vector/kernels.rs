@@ -19,6 +19,32 @@ pub fn sums(sum: Sum, rows: &[f32], query: &[f32], out: &mut Vec<f32>) {
     ARCH.with(|arch| arch.dispatch(Rows { sum, rows, query, out }));
 }
 
+/// The products and the squares of each row, as [`sums`] gives them, in one pass: the rows come from memory once.
+pub fn products_and_squares(rows: &[f32], query: &[f32], products: &mut Vec<f32>, squares: &mut Vec<f32>) {
+    thread_local!(static ARCH: Arch = Arch::new());
+    ARCH.with(|arch| arch.dispatch(Both { rows, query, products, squares }));
+}
+
+struct Both<'a> {
+    rows: &'a [f32],
+    query: &'a [f32],
+    products: &'a mut Vec<f32>,
+    squares: &'a mut Vec<f32>,
+}
+
+impl WithSimd for Both<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // Of one row, which stands in the nearest cache by then.
+        for row in self.rows.chunks_exact(self.query.len().max(1)) {
+            self.products.push(added::<S, false>(simd, row, self.query));
+            self.squares.push(added::<S, false>(simd, row, row));
+        }
+    }
+}
+
 struct Rows<'a> {
     sum: Sum,
     rows: &'a [f32],
@@ -88,6 +114,13 @@ mod tests {
             for sum in [Sum::Products, Sum::SquaredDifferences, Sum::Squares] {
                 let mut found = Vec::new();
                 sums(sum, &data, &query, &mut found);
+                let (mut products, mut squares) = (Vec::new(), Vec::new());
+                products_and_squares(&data, &query, &mut products, &mut squares);
+                match sum {
+                    Sum::Products => prop_assert_eq!(&products, &found),
+                    Sum::Squares => prop_assert_eq!(&squares, &found),
+                    Sum::SquaredDifferences => {}
+                }
                 prop_assert_eq!(found.len(), rows);
                 for (row, found) in data.chunks_exact(dim).zip(found) {
                     let pairs = row.iter().zip(&query).map(|(a, b)| (f64::from(*a), f64::from(*b)));

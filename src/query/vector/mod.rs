@@ -17,7 +17,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUD
 use half::slice::HalfFloatSliceExt;
 
 pub use diverse::diverse;
-use kernels::{Sum, sums};
+use kernels::{Sum, products_and_squares, sums};
 
 use super::QueryError;
 use super::error::type_name;
@@ -283,12 +283,12 @@ fn measure_two(measure: Measure, a: &Vectors, b: &Vectors, rows: usize) -> Resul
         let Some(query) = query.row(0) else { return Ok(Float64Array::new_null(rows)) };
         same_length(column.dim, query.len())?;
         let (mut found, mut squares) = (Vec::with_capacity(rows), Vec::new());
-        sums(sum, column.numbers(), query, &mut found);
         let own = if is_cosine {
             squares.reserve(rows);
-            sums(Sum::Squares, column.numbers(), query, &mut squares);
+            products_and_squares(column.numbers(), query, &mut found, &mut squares);
             squares_of(query)
         } else {
+            sums(sum, column.numbers(), query, &mut found);
             0.0
         };
         let values = found.iter().enumerate().map(|(row, sum)| finish(*sum, squares.get(row).map(|squares| (*squares, own))));

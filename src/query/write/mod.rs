@@ -53,13 +53,14 @@ impl Session {
         {
             return Err(QueryError::Refused("EXPLAIN is for queries: a statement that writes has no plan of its own".into()));
         }
-        if !writes(&statement) {
-            return Ok(Outcome::Answer(self.query(sql, params, at)?));
-        }
-        if at.is_some() {
+        let writes = writes(&statement);
+        if writes && at.is_some() {
             return Err(QueryError::Refused("a revision does not change: SQL writes into the working state alone".into()));
         }
         substitute(&mut statement, params)?;
+        if !writes {
+            return Ok(Outcome::Answer(self.answer(statement, at)?));
+        }
         rewrite::vectors(&mut statement);
         let Statement::Statement(inner) = statement else { return Err(QueryError::Refused("this statement is not supported".into())) };
         let writing = Writing { session: self, repo, params, command };
