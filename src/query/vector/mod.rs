@@ -8,11 +8,12 @@ mod kernels;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Float64Array};
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float16Type, Float32Type};
 use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use half::slice::HalfFloatSliceExt;
 
@@ -124,6 +125,13 @@ impl ScalarUDFImpl for VectorFunction {
         Ok(types)
     }
 
+    /// A vector written as text is read once, not for each batch.
+    fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let mut read = false;
+        let args: Vec<Expr> = args.into_iter().map(|arg| literal(&arg).inspect(|_| read = true).unwrap_or(arg)).collect();
+        Ok(if read { ExprSimplifyResult::Simplified(function(self.measure).call(args)) } else { ExprSimplifyResult::Original(args) })
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let is_scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_scalar { 1 } else { args.number_rows };
@@ -138,6 +146,16 @@ impl ScalarUDFImpl for VectorFunction {
         }
         Ok(ColumnarValue::Array(Arc::new(values)))
     }
+}
+
+/// A literal text as the vector it holds. Text that is none stays: its error is told where a row needs it.
+fn literal(expr: &Expr) -> Option<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = expr else { return None };
+    let numbers = parse(text).ok().filter(|numbers| !numbers.is_empty())?;
+    let dim = i32::try_from(numbers.len()).ok()?;
+    let item = Arc::new(Field::new_list_field(DataType::Float32, false));
+    let vector = FixedSizeListArray::try_new(item, dim, Arc::new(Float32Array::from(numbers)), None).ok()?;
+    Some(Expr::Literal(ScalarValue::FixedSizeList(Arc::new(vector)), None))
 }
 
 /// The type that a function takes vectors of this type as.
@@ -160,7 +178,7 @@ fn same_length(a: usize, b: usize) -> Result<()> {
 struct Vectors {
     is_scalar: bool,
     numbers: Vec<f32>,
-    shared: Option<arrow::array::Float32Array>,
+    shared: Option<Float32Array>,
     /// Where each vector starts, and behind the last; without it all are of `dim` numbers.
     offsets: Option<Vec<usize>>,
     dim: usize,
