@@ -33,7 +33,7 @@ class Peers:
         return self.datasets[path]
 
     def sql(self, sql):
-        return {"rows": self.duckdb.execute(sql).to_arrow_table().num_rows}
+        return {"rows": self.duckdb.sql(sql).to_arrow_table().num_rows}
 
     def lance_from_parquet(self, parquet, to):
         file = pyarrow.parquet.ParquetFile(parquet)

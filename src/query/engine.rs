@@ -81,21 +81,21 @@ pub fn state(options: &Options) -> Result<SessionState, QueryError> {
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_expr_planners(planners).with_default_features();
     let builder = builder.with_physical_optimizer_rules(rules);
     let mut state = builder.build();
+    let fail = |e| super::error::translate(e, options.memory_bytes);
     // Ours take the place of DataFusion's of the same name, which know no embeddings of float16 and are slower by far.
     for function in vector::functions().into_iter().chain(media::functions()).chain(json::functions()) {
         // With its other names: under one of them it would come back when the state is built anew.
-        state.deregister_udf(function.name()).map_err(|e| super::error::translate(e, options.memory_bytes))?;
-        state.register_udf(function).map_err(|e| super::error::translate(e, options.memory_bytes))?;
+        state.deregister_udf(function.name()).map_err(fail)?;
+        state.register_udf(function).map_err(fail)?;
     }
     // As PostgreSQL calls them.
-    let fail = |e| super::error::translate(e, options.memory_bytes);
     if let Some(signum) = state.scalar_functions().get("signum").cloned() {
         state.register_udf(Arc::new(Arc::unwrap_or_clone(signum).with_aliases(["sign"]))).map_err(fail)?;
     }
     if let Some(var) = state.aggregate_functions().get("var").cloned() {
         state.register_udaf(Arc::new(Arc::unwrap_or_clone(var).with_aliases(["variance"]))).map_err(fail)?;
     }
-    state.register_udwf(Arc::new(vector::diverse())).map_err(|e| super::error::translate(e, options.memory_bytes))?;
+    state.register_udwf(Arc::new(vector::diverse())).map_err(fail)?;
     Ok(state)
 }
 

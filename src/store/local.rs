@@ -133,7 +133,7 @@ fn read_range(file: &File, path: &Path, range: Range<u64>) -> Result<Bytes, Stor
     if wanted.is_none_or(|n| n > 1 << 20) && length()? < range.end {
         return Err(short(length()?));
     }
-    // Into memory that nobody has cleared before: clearing it costs a third of the reading.
+    // Into memory that nobody has cleared before: that would be one more pass over it.
     let mut buffer: Vec<u8> = Vec::with_capacity(wanted.ok_or_else(|| short(0))?.saturating_add(ALIGN - 1));
     let padding = buffer.as_ptr().align_offset(ALIGN).min(ALIGN - 1);
     buffer.resize(padding, 0);

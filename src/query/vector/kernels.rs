@@ -15,14 +15,17 @@ pub enum Sum {
 
 /// Adds up each row of `rows`, vectors of as many numbers as `query` has, one after the other. Sums are kept in float32, in several parts.
 pub fn sums(sum: Sum, rows: &[f32], query: &[f32], out: &mut Vec<f32>) {
+    dispatch(Rows { sum, rows, query, out });
+}
+
+fn dispatch(sums: impl WithSimd<Output = ()>) {
     thread_local!(static ARCH: Arch = Arch::new());
-    ARCH.with(|arch| arch.dispatch(Rows { sum, rows, query, out }));
+    ARCH.with(|arch| arch.dispatch(sums));
 }
 
 /// The products and the squares of each row, as [`sums`] gives them, in one pass: the rows come from memory once.
 pub fn products_and_squares(rows: &[f32], query: &[f32], products: &mut Vec<f32>, squares: &mut Vec<f32>) {
-    thread_local!(static ARCH: Arch = Arch::new());
-    ARCH.with(|arch| arch.dispatch(Both { rows, query, products, squares }));
+    dispatch(Both { rows, query, products, squares });
 }
 
 struct Both<'a> {
