@@ -6,7 +6,7 @@
 //! cargo bench --profile full --bench sql -- vectors --rounds 9 --part 10
 //! ```
 //!
-//! Subjects: filter (5 of 12 columns of 4,000,000 rows), pictures (1% of them), vectors (the nearest 100 of 1,000,000 x 512), tpch (22 queries at scale factor 1). `--part N` takes one in N of the rows.
+//! Subjects: filter (5 of 12 columns of 4,000,000 rows), pictures (1% of them), vectors (the nearest 100 of 1,000,000 x 512), tpch (22 queries at scale factor 1). `--part N` takes one in N of the rows, `--query N` runs one query of TPC-H.
 //!
 //! DSV_BENCH_PYTHON names a Python that has what benches/requirements.txt lists; without one, DuckDB and Lance are left out, and TPC-H unless DSV_TEST_TPCH names a folder whose folder `1` holds its
 //! Parquet files. Pictures come from the folder that DSV_TEST_DATA names; without it they are drawn. Ratios travel between machines, times do not.
@@ -32,21 +32,24 @@ pub struct Options {
     rounds: usize,
     /// One in so many of the rows is made.
     part: u64,
+    /// The only query of TPC-H to run.
+    query: Option<usize>,
 }
 
 const SUBJECTS: [(&str, fn(&Options)); 4] = [("filter", filter::run), ("pictures", pictures::run), ("vectors", vectors::run), ("tpch", tpch::run)];
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { subjects: Vec::new(), rounds: 5, part: 1 };
+    let mut options = Options { subjects: Vec::new(), rounds: 5, part: 1, query: None };
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse::<u64>().ok()).filter(|n| *n > 0).ok_or(format!("{argument} needs a number above 0"));
         match argument.as_str() {
             "--rounds" => options.rounds = number()? as usize,
             "--part" => options.part = number()?,
+            "--query" => options.query = Some(number()? as usize),
             // What cargo says to every benchmark.
             "--bench" => {}
             subject if SUBJECTS.iter().any(|(name, _)| *name == subject) => options.subjects.push(argument),
-            other => return Err(format!("'{other}' is none of: {}, --rounds N, --part N", SUBJECTS.map(|(name, _)| name).join(", "))),
+            other => return Err(format!("'{other}' is none of: {}, --rounds N, --part N, --query N", SUBJECTS.map(|(name, _)| name).join(", "))),
         }
     }
     Ok(options)

@@ -64,19 +64,20 @@ pub fn run(options: &Options) {
     let tables: Vec<(&str, &Path)> = files.iter().map(|(table, file)| (*table, file.as_path())).collect();
     let (dsv, parquet) = (Dsv::new(repo), Parquet::new(&tables, false));
     let text = |number| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/tpch/q{number:02}.sql"))).expect("a query");
-    let queries: Vec<String> = (1..=QUERIES).map(text).collect();
+    let queries: Vec<(usize, String)> =
+        (1..=QUERIES).filter(|number| options.query.is_none_or(|only| only == *number)).map(|number| (number, text(number))).collect();
 
     // By round and query, in seconds: dsv, then Parquet. The first round warms both up and does not count.
     let mut times = Vec::new();
     for round in 0..=options.rounds {
         let mut of_round = Vec::new();
-        for (number, sql) in queries.iter().enumerate() {
+        for (number, sql) in &queries {
             let mut sides = [(Duration::ZERO, 0); 2];
             // The two take turns in being first.
             for side in [round % 2, 1 - round % 2] {
                 sides[side] = timed(|| if side == 0 { dsv.rows(sql) } else { parquet.rows(sql) });
             }
-            assert_eq!(sides[0].1, sides[1].1, "rows of query {}", number + 1);
+            assert_eq!(sides[0].1, sides[1].1, "rows of query {number}");
             of_round.push((sides[0].0.as_secs_f64(), sides[1].0.as_secs_f64()));
         }
         if round > 0 {
@@ -85,10 +86,10 @@ pub fn run(options: &Options) {
             times.push(of_round);
         }
     }
-    for number in 0..QUERIES {
-        let of = |side: fn(&(f64, f64)) -> f64| median(times.iter().map(|round| side(&round[number])).collect());
+    for (at, (number, _)) in queries.iter().enumerate() {
+        let of = |side: fn(&(f64, f64)) -> f64| median(times.iter().map(|round| side(&round[at])).collect());
         let (dsv, parquet) = (of(|pair| pair.0), of(|pair| pair.1));
-        println!("  query {:>2}: dsv {:>8.1} ms, Parquet {:>8.1} ms, x {:>5.2}", number + 1, dsv * 1e3, parquet * 1e3, dsv / parquet);
+        println!("  query {number:>2}: dsv {:>8.1} ms, Parquet {:>8.1} ms, x {:>5.2}", dsv * 1e3, parquet * 1e3, dsv / parquet);
     }
     let sum = |round: &Vec<(f64, f64)>, side: fn(&(f64, f64)) -> f64| round.iter().map(side).sum::<f64>();
     let all = median(times.iter().map(|round| sum(round, |pair| pair.0) / sum(round, |pair| pair.1)).collect());

@@ -12,10 +12,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::metrics::Count;
 
-use crate::base::ChunkId;
 use crate::chunk::Objects;
 use crate::format::array::fixed_width;
-use crate::format::node::Slice;
 use crate::table::column::ColumnReader;
 use crate::table::scan::{live_mask, retype};
 use crate::table::{Table, TableError};
@@ -448,6 +446,7 @@ impl Rows {
         let dense = match fixed_width(&storage) {
             Some(width) if width <= 32 => span <= rows.saturating_mul(4),
             _ if storage == DataType::Boolean => true,
+            _ if storage == DataType::Utf8 => span <= rows + rows / 4 && self.measure(column, slots)? == slots.len(),
             _ => span == rows,
         };
         let reader = self.reader(column)?;
@@ -480,30 +479,7 @@ impl Rows {
             let fits = usize::try_from(bytes_max / (width as u64).max(1)).unwrap_or(usize::MAX);
             return Ok(slots.len().min(fits.max(1)));
         }
-        let objects = self.selection.objects.clone();
-        let mut sizes: HashMap<ChunkId, u64> = HashMap::new();
-        let reader = reader(&mut self.measures, &self.selection, column)?;
-        let mut bytes = 0u64;
-        for (n, slot) in slots.iter().enumerate() {
-            let cell = match reader.find(*slot)?.0 {
-                Slice::Chunk { chunk, .. } => match sizes.get(&chunk.id) {
-                    Some(size) => *size,
-                    None => {
-                        let info = objects.chunk(chunk.id).map_err(TableError::from)?;
-                        let size = info.canonical_bytes() / info.rows.max(1);
-                        sizes.insert(chunk.id, size);
-                        size
-                    }
-                },
-                Slice::Large(large) => large.length,
-                Slice::Literal(_) | Slice::Constant { .. } => 64,
-            };
-            bytes = bytes.saturating_add(cell);
-            if bytes > bytes_max {
-                return Ok(n.max(1));
-            }
-        }
-        Ok(slots.len())
+        Ok(reader(&mut self.measures, &self.selection, column)?.slots_within(slots, bytes_max)?)
     }
 }
 

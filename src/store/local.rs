@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 
+use super::recycle::{RECYCLED_BYTES_MIN, Recycled};
 use super::{Listed, NewFile, Store, StoreError};
 
 const HEAD: &str = "head";
@@ -133,11 +134,27 @@ fn read_range(file: &File, path: &Path, range: Range<u64>) -> Result<Bytes, Stor
     if wanted.is_none_or(|n| n > 1 << 20) && length()? < range.end {
         return Err(short(length()?));
     }
+    let wanted = wanted.ok_or_else(|| short(0))?;
+    let room = wanted.saturating_add(ALIGN - 1);
+    if room >= RECYCLED_BYTES_MIN {
+        let mut buffer = Recycled::new(room);
+        let padding = padding(buffer.as_ref());
+        let mut done = 0;
+        while done < wanted {
+            match rustix::io::pread(file, &mut buffer.bytes_mut()[padding + done..padding + wanted], range.start + done as u64) {
+                Ok(0) => return Err(short(length()?)),
+                Ok(n) => done += n,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(StoreError::io(path.display(), e.into())),
+            }
+        }
+        return Ok(Bytes::from_owner(buffer).slice(padding..padding + wanted));
+    }
     // Into memory that nobody has cleared before: that would be one more pass over it.
-    let mut buffer: Vec<u8> = Vec::with_capacity(wanted.ok_or_else(|| short(0))?.saturating_add(ALIGN - 1));
-    let padding = buffer.as_ptr().align_offset(ALIGN).min(ALIGN - 1);
+    let mut buffer: Vec<u8> = Vec::with_capacity(room);
+    let padding = padding(&buffer);
     buffer.resize(padding, 0);
-    let end = padding + wanted.unwrap_or_default();
+    let end = padding + wanted;
     while buffer.len() < end {
         let at = range.start + (buffer.len() - padding) as u64;
         match rustix::io::pread(file, spare_capacity(&mut buffer), at) {
@@ -147,6 +164,11 @@ fn read_range(file: &File, path: &Path, range: Range<u64>) -> Result<Bytes, Stor
         }
     }
     Ok(Bytes::from_owner(buffer).slice(padding..end))
+}
+
+/// How many bytes from the start of a buffer on are no multiple of [`ALIGN`].
+fn padding(buffer: &[u8]) -> usize {
+    buffer.as_ptr().align_offset(ALIGN).min(ALIGN - 1)
 }
 
 fn sync_directory(path: &Path) -> Result<(), StoreError> {

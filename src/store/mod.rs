@@ -8,6 +8,7 @@ mod conformance;
 mod fault;
 mod local;
 mod memory;
+mod recycle;
 
 use std::fmt;
 use std::ops::Range;

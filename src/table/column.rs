@@ -79,14 +79,7 @@ impl ColumnReader {
             let Some((start, slice)) = self.window.front() else { break };
             let end = start + Values::rows(slice);
             let take = (end - at - counted).min(rows - counted);
-            let per_row = match slice {
-                Slice::Chunk { chunk, .. } => {
-                    let info = self.objects.chunk(chunk.id)?;
-                    info.canonical_bytes() / info.rows.max(1)
-                }
-                Slice::Large(large) => large.length,
-                _ => 64,
-            };
+            let per_row = cell_bytes(&self.objects, slice)?;
             let fits = ((bytes - size) / per_row.max(1)).max(1).min(take);
             counted += fits;
             size = size.saturating_add(per_row.saturating_mul(fits));
@@ -157,14 +150,38 @@ impl ColumnReader {
         Ok(parts)
     }
 
+    /// How many of some slots, which ascend, hold about `bytes` of values: at least one where there is one. An estimate from the chunks' headers, which costs a step a slice, not a slot.
+    pub fn slots_within(&mut self, slots: &[u64], bytes: u64) -> Result<usize, TableError> {
+        let (mut counted, mut size) = (0, 0u64);
+        while let Some(slot) = slots.get(counted).copied() {
+            let (slice, range) = self.held(slot)?;
+            let cell = cell_bytes(&self.objects, &slice)?.max(1);
+            let here = slots.get(counted..).map_or(0, |rest| rest.partition_point(|slot| *slot < range.end));
+            let fits = usize::try_from((bytes - size) / cell).unwrap_or(usize::MAX);
+            if fits < here {
+                return Ok((counted + fits).max(1));
+            }
+            counted += here;
+            size = size.saturating_add(cell.saturating_mul(here as u64));
+        }
+        Ok(counted)
+    }
+
     /// The slice that holds one slot, and the slot's place in it.
     pub fn find(&mut self, slot: u64) -> Result<(Slice, u64), TableError> {
+        let (slice, range) = self.held(slot)?;
+        Ok((slice, slot - range.start))
+    }
+
+    /// The slice that holds one slot, and the slots that it holds.
+    fn held(&mut self, slot: u64) -> Result<(Slice, Range<u64>), TableError> {
+        let beyond = TableError::Slot { slot, slots: self.rope.rows() };
         if slot >= self.rope.rows() {
-            return Err(TableError::Slot { slot, slots: self.rope.rows() });
+            return Err(beyond);
         }
         self.cover(slot, u64::MAX)?;
-        let Some((start, slice)) = self.window.front() else { return Err(TableError::Slot { slot, slots: self.rope.rows() }) };
-        Ok((slice.clone(), slot - start))
+        let (start, slice) = self.window.front().ok_or(beyond)?;
+        Ok((slice.clone(), *start..start + Values::rows(slice)))
     }
 
     fn slice(&self, slice: &Slice, rows: Range<u64>, parts: &mut Vec<ArrayRef>) -> Result<(), TableError> {
@@ -196,6 +213,18 @@ impl ColumnReader {
             _ => Ok(concat(&parts.iter().map(|p| &**p).collect::<Vec<_>>())?),
         }
     }
+}
+
+/// About how many bytes of values a cell of a slice has.
+fn cell_bytes(objects: &Objects, slice: &Slice) -> Result<u64, TableError> {
+    Ok(match slice {
+        Slice::Chunk { chunk, .. } => {
+            let info = objects.chunk(chunk.id)?;
+            info.canonical_bytes() / info.rows.max(1)
+        }
+        Slice::Large(large) => large.length,
+        Slice::Literal(_) | Slice::Constant { .. } => 64,
+    })
 }
 
 /// One cell as `n`.

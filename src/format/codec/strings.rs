@@ -53,7 +53,8 @@ impl Layout {
         if self.values.checked_add(total as usize) != Some(size) {
             return Err(fail("its lengths do not sum up to its size"));
         }
-        let mut out = Vec::with_capacity(size);
+        // Room for the last short value to be copied with what follows it.
+        let mut out = Vec::with_capacity(size.saturating_add(SHORT));
         out.extend_from_slice(bitmap);
         out.resize(self.offsets, 0);
         out.resize(self.values, 0);
@@ -66,6 +67,9 @@ impl Layout {
         Ok(out)
     }
 }
+
+/// Values no longer than this are copied as so many bytes, which is one instruction.
+const SHORT: usize = 16;
 
 fn bounds(offsets: &[[u8; 4]]) -> impl Iterator<Item = (usize, usize)> {
     offsets.windows(2).map(|pair| (u32::from_le_bytes(pair[0]) as usize, u32::from_le_bytes(pair[1]) as usize))
@@ -147,22 +151,40 @@ pub fn from_dictionary(bytes: &[u8], block: &Block) -> Result<Vec<u8>, FormatErr
         distinct.push(value);
         rest = after;
     }
-    let mut picked: Vec<&[u8]> = Vec::with_capacity(layout.rows.min(rest.len()));
-    let pick = |index: usize| distinct.get(index).copied().ok_or_else(|| fail("an index beyond its dictionary"));
-    if k <= 256 {
-        for index in rest {
-            picked.push(pick((*index).into())?);
-        }
+    // One byte a row or two; there are no more than 65,536 values.
+    let indices: Vec<u16> = if k <= 256 {
+        rest.iter().map(|index| (*index).into()).collect()
     } else {
-        for index in rest.as_chunks::<2>().0 {
-            picked.push(pick(u16::from_le_bytes(*index).into())?);
-        }
-    }
-    let width = if k <= 256 { 1 } else { 2 };
-    if picked.len() != layout.rows || rest.len() != layout.rows * width {
+        rest.as_chunks::<2>().0.iter().map(|index| u16::from_le_bytes(*index)).collect()
+    };
+    if indices.len() != layout.rows || rest.len() != layout.rows * if k <= 256 { 1 } else { 2 } {
         return Err(fail("its indices are not one a row"));
     }
-    layout.join(block.size, bitmap, picked.iter().map(|value| value.len() as u32), |out| picked.iter().for_each(|value| out.extend_from_slice(value)))
+    if indices.iter().max().is_some_and(|most| usize::from(*most) >= k) {
+        return Err(fail("an index beyond its dictionary"));
+    }
+    let lengths = indices.iter().map(|index| distinct[usize::from(*index)].len() as u32);
+    if distinct.iter().any(|value| value.len() > SHORT) {
+        return layout.join(block.size, bitmap, lengths, |out| indices.iter().for_each(|index| out.extend_from_slice(distinct[usize::from(*index)])));
+    }
+    let short: Vec<([u8; SHORT], usize)> = distinct.iter().map(|value| (padded(value), value.len())).collect();
+    layout.join(block.size, bitmap, lengths, |out| {
+        let mut end = out.len();
+        out.resize(out.capacity(), 0);
+        for index in &indices {
+            let (bytes, length) = short[usize::from(*index)];
+            out[end..end + SHORT].copy_from_slice(&bytes);
+            end += length;
+        }
+        out.truncate(end);
+    })
+}
+
+/// A short value, and zeros after it.
+fn padded(value: &[u8]) -> [u8; SHORT] {
+    let mut bytes = [0; SHORT];
+    bytes.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
+    bytes
 }
 
 /// Codec 5 before zstd.

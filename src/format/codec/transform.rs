@@ -33,7 +33,8 @@ pub fn unshuffle(bytes: &[u8], width: usize) -> Vec<u8> {
             let bytes = a.iter().zip(b).zip(c.iter().zip(d));
             whole.as_chunks_mut::<4>().0.iter_mut().zip(bytes).for_each(|(group, ((a, b), (c, d)))| *group = [*a, *b, *c, *d]);
         }
-        8 => gather(planes, whole, groups),
+        8 => gather::<1, 8>(planes, whole, groups),
+        16 => gather::<2, 16>(planes, whole, groups),
         _ => {
             for (byte, plane) in planes.chunks_exact(groups.max(1)).enumerate() {
                 for (group, from) in whole.chunks_exact_mut(width).zip(plane) {
@@ -46,18 +47,21 @@ pub fn unshuffle(bytes: &[u8], width: usize) -> Vec<u8> {
     out
 }
 
-/// Eight planes into groups of eight, in squares of eight by eight bytes that are turned over at once.
-fn gather(planes: &[u8], out: &mut [u8], groups: usize) {
-    let plane: [&[u8]; 8] = std::array::from_fn(|byte| &planes[byte * groups..(byte + 1) * groups]);
-    let (squares, rest) = out.as_chunks_mut::<64>();
-    for (at, square) in squares.iter_mut().enumerate() {
-        let rows = plane.map(|plane| plane.get(at * 8..).and_then(|row| row.first_chunk()).map_or(0, |row| u64::from_le_bytes(*row)));
-        for (group, column) in square.as_chunks_mut::<8>().0.iter_mut().zip(transposed(rows)) {
-            *group = column.to_le_bytes();
+/// Planes into groups of so many bytes, `WORDS` times eight, in squares of eight by eight bytes that are turned over at once.
+fn gather<const WORDS: usize, const WIDTH: usize>(planes: &[u8], out: &mut [u8], groups: usize) {
+    let plane: [&[u8]; WIDTH] = std::array::from_fn(|byte| &planes[byte * groups..(byte + 1) * groups]);
+    let (eights, rest) = out.as_chunks_mut::<WIDTH>().0.as_chunks_mut::<8>();
+    for (at, eight) in eights.iter_mut().enumerate() {
+        for word in 0..WORDS {
+            let rows =
+                std::array::from_fn(|byte| plane[word * 8 + byte].get(at * 8..).and_then(|row| row.first_chunk()).map_or(0, |row| u64::from_le_bytes(*row)));
+            for (group, column) in eight.iter_mut().zip(transposed(rows)) {
+                group[word * 8..word * 8 + 8].copy_from_slice(&column.to_le_bytes());
+            }
         }
     }
-    let first = squares.len() * 8;
-    for (at, group) in rest.chunks_exact_mut(8).enumerate() {
+    let first = eights.len() * 8;
+    for (at, group) in rest.iter_mut().enumerate() {
         group.iter_mut().zip(plane).for_each(|(byte, plane)| *byte = plane[first + at]);
     }
 }
