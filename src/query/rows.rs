@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
-use arrow::compute::{concat, filter, prep_null_mask_filter};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{FilterBuilder, FilterPredicate, concat, filter, prep_null_mask_filter};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_expr::PhysicalExpr;
@@ -26,9 +27,11 @@ pub const BATCH_ROWS: usize = 8192;
 pub const BATCH_BYTES: u64 = 4 << 20;
 /// Slots whose cells of the first stage are read at once, at most.
 const STEP_MAX: u64 = 32 * 1024;
-/// Cells of so many bytes are read slice by slice where slices are longer than the other.
+/// Cells of so many bytes are not copied to be joined, where so many bytes of them come as one array.
 const WIDE: usize = 256;
 const WHOLE_BYTES_MIN: u64 = 128 << 10;
+/// So much of such a column is held against a predicate at once: what the nearest caches have room for.
+const WIDE_STEP_BYTES: u64 = 1 << 20;
 /// The first step of a scan with a limit is not shorter.
 const STEP_MIN: u64 = 256;
 
@@ -277,11 +280,12 @@ impl Rows {
         let most = if self.stages.is_empty() { self.selection.batch_rows as u64 } else { STEP_MAX.max(self.selection.batch_rows as u64) };
         self.step = (self.step * 2).min(most.max(1));
         let columns = self.stages.first().map(|stage| stage.columns.clone()).unwrap_or_default();
-        let bytes_max = self.selection.batch_bytes;
         for column in &columns {
+            let wide = fixed_width(&self.selection.storage(*column)?).is_some_and(|width| width >= WIDE);
+            let bytes_max = if wide { self.selection.batch_bytes.min(WIDE_STEP_BYTES) } else { self.selection.batch_bytes };
             n = self.reader(*column)?.rows_within(range.start, n, bytes_max)?;
         }
-        n = self.until_slice_end(&columns, range.start, n)?;
+        n = self.unjoined(&columns, range.start, n)?;
         let end = range.start + n;
         if end < range.end {
             self.ranges.push(end..range.end);
@@ -305,17 +309,16 @@ impl Rows {
         Ok(())
     }
 
-    /// How many of `n` slots from `start` on to read at once: where the widest of these columns is of vectors, no more than its slice has, which then are not copied to be joined with the next.
-    fn until_slice_end(&mut self, columns: &[usize], start: u64, n: u64) -> Result<u64, QueryError> {
+    /// How many of `n` slots from `start` on to read at once: where the widest of these columns is of vectors, so many that none is copied to be joined with others.
+    fn unjoined(&mut self, columns: &[usize], start: u64, n: u64) -> Result<u64, QueryError> {
         let mut widest = None;
         for column in columns {
             let width = fixed_width(&self.selection.storage(*column)?).unwrap_or_default();
             widest = widest.max(Some((width, *column)));
         }
         let Some((width, column)) = widest.filter(|(width, _)| *width >= WIDE) else { return Ok(n) };
-        let end = self.reader(column)?.slice_end(start)?;
-        // Short slices are joined: a batch costs something as well.
-        let whole = end.saturating_sub(start).min(n);
+        let whole = self.reader(column)?.rows_unjoined(start, n)?;
+        // Few are joined: a batch costs something as well.
         Ok(if whole * width as u64 >= WHOLE_BYTES_MIN { whole } else { n })
     }
 
@@ -335,7 +338,7 @@ impl Rows {
             && let Some(first) = held.slots.first().copied()
             && held.slots.get(n - 1).is_some_and(|last| last - first + 1 == n as u64)
         {
-            n = self.until_slice_end(&self.selection.output.clone(), first, n as u64)? as usize;
+            n = self.unjoined(&self.selection.output.clone(), first, n as u64)? as usize;
         }
         let rest = Held {
             slots: held.slots.split_off(n),
@@ -361,12 +364,12 @@ impl Rows {
         if held.slots.is_empty() {
             return Ok(Passed { slots: held.slots, batch: RecordBatch::new_empty(self.schema.clone()) });
         }
-        let mut arrays = Vec::with_capacity(self.selection.output.len());
+        let (mut arrays, mut among) = (Vec::with_capacity(self.selection.output.len()), None);
         for (index, column) in self.selection.output.clone().into_iter().enumerate() {
             let values = match held.columns.get(&column) {
                 Some(values) => values.clone(),
                 None => {
-                    let values = self.fetch(column, &held.slots)?;
+                    let values = self.fetch(column, &held.slots, &mut among)?;
                     held.columns.insert(column, values.clone());
                     values
                 }
@@ -400,9 +403,10 @@ impl Rows {
             return Ok(held);
         }
         let columns = self.stages[index].columns.clone();
+        let mut among = None;
         for column in &columns {
             if !held.columns.contains_key(column) {
-                let values = self.fetch(*column, &held.slots)?;
+                let values = self.fetch(*column, &held.slots, &mut among)?;
                 held.columns.insert(*column, values);
             }
         }
@@ -434,8 +438,8 @@ impl Rows {
         reader(&mut self.readers, &self.selection, column)
     }
 
-    /// The cells of one column at some slots.
-    fn fetch(&mut self, column: usize, slots: &[u64]) -> Result<ArrayRef, QueryError> {
+    /// The cells of one column at some slots. `among` is kept from column to column of the same slots.
+    fn fetch(&mut self, column: usize, slots: &[u64], among: &mut Option<FilterPredicate>) -> Result<ArrayRef, QueryError> {
         let (Some(first), Some(last)) = (slots.first().copied(), slots.last().copied()) else {
             return Ok(arrow::array::new_empty_array(&self.selection.storage(column)?));
         };
@@ -453,12 +457,7 @@ impl Rows {
         let values = if span == rows {
             reader.read(first..last + 1)?
         } else if dense {
-            let mut mask = BooleanBufferBuilder::new(span as usize);
-            mask.append_n(span as usize, false);
-            for slot in slots {
-                mask.set_bit((slot - first) as usize, true);
-            }
-            filter(&reader.read(first..last + 1)?, &BooleanArray::new(mask.finish(), None))?
+            among.get_or_insert_with(|| places(first, span, slots)).filter(&reader.read(first..last + 1)?)?
         } else {
             reader.take(slots)?
         };
@@ -489,6 +488,19 @@ fn reader<'a>(readers: &'a mut HashMap<usize, ColumnReader>, selection: &Selecti
         Entry::Occupied(known) => Ok(known.into_mut()),
         Entry::Vacant(new) => Ok(new.insert(selection.table.reader(&selection.objects, column)?)),
     }
+}
+
+/// Picks some slots, which ascend, out of a span of them.
+fn places(first: u64, span: u64, slots: &[u64]) -> FilterPredicate {
+    let mut words = vec![0u64; span.div_ceil(64) as usize];
+    for slot in slots {
+        let at = slot - first;
+        if let Some(word) = words.get_mut((at / 64) as usize) {
+            *word |= 1 << (at % 64);
+        }
+    }
+    let mask = BooleanBuffer::new(words.into(), 0, span as usize);
+    FilterBuilder::new(&BooleanArray::new(mask, None)).optimize().build()
 }
 
 fn shrink(held: &mut Held, passing: &BooleanArray) -> Result<(), QueryError> {

@@ -70,30 +70,36 @@ impl ColumnReader {
 
     /// How many slots from `at` on hold about `bytes` of values: at least one, at most `rows`. An estimate from the chunks' headers.
     pub fn rows_within(&mut self, at: u64, rows: u64, bytes: u64) -> Result<u64, TableError> {
-        if crate::format::array::fixed_width(&self.storage).is_some_and(|w| w as u64 * rows <= bytes) {
-            return Ok(rows);
+        if let Some(width) = crate::format::array::fixed_width(&self.storage) {
+            return Ok((bytes / (width as u64).max(1)).clamp(1, rows.max(1)));
         }
+        self.cover(at, u64::MAX)?;
         let (mut counted, mut size) = (0u64, 0u64);
-        while counted < rows && size < bytes && at + counted < self.rope.rows() {
-            self.cover(at + counted, u64::MAX)?;
-            let Some((start, slice)) = self.window.front() else { break };
-            let end = start + Values::rows(slice);
-            let take = (end - at - counted).min(rows - counted);
-            let per_row = cell_bytes(&self.objects, slice)?;
-            let fits = ((bytes - size) / per_row.max(1)).max(1).min(take);
+        for (start, slice) in &self.window {
+            let take = (start + Values::rows(slice)).saturating_sub(at + counted).min(rows - counted);
+            let fits = (bytes.saturating_sub(size) / cell_bytes(&self.objects, slice)?.max(1)).min(take);
             counted += fits;
-            size = size.saturating_add(per_row.saturating_mul(fits));
-            if fits < take {
+            size = size.saturating_add(cell_bytes(&self.objects, slice)?.saturating_mul(fits));
+            if fits < take || counted >= rows {
                 break;
             }
         }
         Ok(counted.clamp(1, rows.max(1)))
     }
 
-    /// Where the slice that holds slot `at` ends.
-    pub fn slice_end(&mut self, at: u64) -> Result<u64, TableError> {
+    /// How many of `n` slots from `at` on to read at once for raw blocks to come as one array: up to the end of the slice, or of the last block of it that ends among them. All of them where no block does.
+    pub fn rows_unjoined(&mut self, at: u64, n: u64) -> Result<u64, TableError> {
         self.cover(at, u64::MAX)?;
-        Ok(self.window.front().map_or(at, |(start, slice)| start + Values::rows(slice)))
+        let Some((start, slice)) = self.window.front() else { return Ok(n) };
+        let left = start + Values::rows(slice) - at;
+        let Slice::Chunk { chunk, first, .. } = slice else { return Ok(left.min(n)) };
+        if left <= n {
+            return Ok(left);
+        }
+        let info = self.objects.chunk(chunk.id)?;
+        let row = first + (at - start);
+        let block = info.blocks.get(info.block_of(row + n)).map_or(row, |block| block.first_row);
+        Ok(if block > row { block - row } else { n })
     }
 
     /// The values at some slots, which ascend. Only the blocks that hold them are read, by all threads.

@@ -88,6 +88,11 @@ fn transforms_are_the_pages() {
         for length in 0..200u8 {
             let bytes: Vec<u8> = (0..length).map(|i| i.wrapping_mul(37)).collect();
             assert_eq!(transform::unshuffle(&transform::shuffle(&bytes, width), width), bytes);
+            // Numbers of which only the low bytes are taken.
+            for low in 0..=width {
+                let small: Vec<u8> = bytes.iter().enumerate().map(|(at, byte)| if at % width < low { *byte } else { 0 }).collect();
+                assert_eq!(transform::unshuffle(&transform::shuffle(&small, width), width), small);
+            }
         }
     }
 }

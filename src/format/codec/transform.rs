@@ -23,18 +23,18 @@ pub fn unshuffle(bytes: &[u8], width: usize) -> Vec<u8> {
     let mut out = vec![0; bytes.len()];
     let (planes, rest) = bytes.split_at(groups * width);
     let (whole, tail) = out.split_at_mut(groups * width);
-    match width {
-        2 => {
+    tail.copy_from_slice(rest);
+    match (width, significant(planes, groups, width)) {
+        (_, 0) => {}
+        (2, _) => {
             let (a, b) = planes.split_at(groups);
             whole.as_chunks_mut::<2>().0.iter_mut().zip(a.iter().zip(b)).for_each(|(group, (a, b))| *group = [*a, *b]);
         }
-        4 => {
-            let ((a, b), (c, d)) = (planes[..2 * groups].split_at(groups), planes[2 * groups..].split_at(groups));
-            let bytes = a.iter().zip(b).zip(c.iter().zip(d));
-            whole.as_chunks_mut::<4>().0.iter_mut().zip(bytes).for_each(|(group, ((a, b), (c, d)))| *group = [*a, *b, *c, *d]);
-        }
-        8 => gather::<1, 8>(planes, whole, groups),
-        16 => gather::<2, 16>(planes, whole, groups),
+        (4, _) => low_words::<4>(planes, whole, groups),
+        (8, 1..=4) => low_words::<8>(planes, whole, groups),
+        (8, _) => gather::<1, 8>(planes, whole, groups),
+        (16, 1..=4) => low_words::<16>(planes, whole, groups),
+        (16, _) => gather::<2, 16>(planes, whole, groups),
         _ => {
             for (byte, plane) in planes.chunks_exact(groups.max(1)).enumerate() {
                 for (group, from) in whole.chunks_exact_mut(width).zip(plane) {
@@ -43,8 +43,23 @@ pub fn unshuffle(bytes: &[u8], width: usize) -> Vec<u8> {
             }
         }
     }
-    tail.copy_from_slice(rest);
     out
+}
+
+/// The number of planes before the last ones that are all zero, as the high bytes of small numbers are.
+fn significant(planes: &[u8], groups: usize, width: usize) -> usize {
+    let zero = |plane: &[u8]| plane.iter().fold(0, |all, byte| all | byte) == 0;
+    if groups == 0 { 0 } else { width - planes.chunks_exact(groups).rev().take_while(|plane| zero(plane)).count() }
+}
+
+/// The first four planes into the low four bytes of each group.
+fn low_words<const WIDTH: usize>(planes: &[u8], out: &mut [u8], groups: usize) {
+    let ((a, b), (c, d)) = (planes[..2 * groups].split_at(groups), planes[2 * groups..4 * groups].split_at(groups));
+    let bytes = a.iter().zip(b).zip(c.iter().zip(d));
+    for (group, ((a, b), (c, d))) in out.as_chunks_mut::<WIDTH>().0.iter_mut().zip(bytes) {
+        let word = u32::from(*a) | u32::from(*b) << 8 | u32::from(*c) << 16 | u32::from(*d) << 24;
+        group[..4].copy_from_slice(&word.to_le_bytes());
+    }
 }
 
 /// Planes into groups of so many bytes, `WORDS` times eight, in squares of eight by eight bytes that are turned over at once.
