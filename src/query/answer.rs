@@ -9,10 +9,15 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan, ExecutionPlanProperties};
-use futures::StreamExt;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use futures::{StreamExt, TryStreamExt};
 use tokio::runtime::Runtime;
 
 use crate::format::Type;
@@ -21,6 +26,7 @@ use crate::table::scan::retype;
 
 use super::QueryError;
 use super::error::translate;
+use super::exec::TableExec;
 
 /// The answer as it arrives, for async callers.
 pub struct AnswerStream {
@@ -81,16 +87,20 @@ impl AnswerStream {
     }
 }
 
-/// The partitions of a plan one after the other, all of them at work: where no operator mixes them, rows come in the table's order. Each runs as a task of its
+/// Batches that a partition may be ahead of whoever takes them.
+const BATCHES_AHEAD: usize = 8;
+
+/// The partitions of a plan one after the other, several of them at work: where no operator mixes them, rows come in the table's order. Each runs as a task of its
 /// own, never on the thread that waits for the answer: an operator may be busy for long before it lets go, and whoever waits must be able to leave.
 fn in_order(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> datafusion::common::Result<SendableRecordBatchStream> {
-    let partitions = plan.output_partitioning().partition_count();
-    if partitions == 0 {
-        return Ok(Box::pin(EmptyRecordBatchStream::new(plan.schema())));
-    }
-    let mut streams = Vec::with_capacity(partitions);
-    for partition in 0..partitions {
-        let mut receiver = RecordBatchReceiverStreamBuilder::new(plan.schema(), 2);
+    let threads = context.session_config().target_partitions().max(1);
+    let (plan, at_work) = match striped(&plan, threads)? {
+        Some(striped) => (striped, 2 * threads),
+        None => (plan.clone(), plan.output_partitioning().partition_count().max(1)),
+    };
+    let (partitions, schema) = (plan.output_partitioning().partition_count(), plan.schema());
+    let run = move |partition| {
+        let mut receiver = RecordBatchReceiverStreamBuilder::new(plan.schema(), BATCHES_AHEAD);
         let sender = receiver.tx();
         let mut stream = plan.execute(partition, context.clone())?;
         receiver.spawn(async move {
@@ -101,10 +111,26 @@ fn in_order(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> datafusi
             }
             Ok(())
         });
-        streams.push(receiver.build());
+        Ok::<_, DataFusionError>(receiver.build())
+    };
+    let batches = futures::stream::iter(0..partitions).map(move |partition| std::future::ready(run(partition))).buffered(at_work).try_flatten();
+    Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema, batches)))
+}
+
+/// The plan with its scan cut into many short partitions, where it is no more than that scan and operators that take one row after the other. Partitions of half a table each would leave one
+/// thread at work: rows are taken from the first, and those of the second have to wait somewhere.
+fn striped(plan: &Arc<dyn ExecutionPlan>, threads: usize) -> datafusion::common::Result<Option<Arc<dyn ExecutionPlan>>> {
+    if plan.output_partitioning().partition_count() <= 1 {
+        return Ok(None);
     }
-    let batches = futures::stream::iter(streams).flatten();
-    Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(plan.schema(), batches)))
+    if let Some(scan) = plan.downcast_ref::<TableExec>() {
+        return Ok(Some(Arc::new(scan.striped(threads))));
+    }
+    if !(plan.is::<ProjectionExec>() || plan.is::<FilterExec>() || plan.is::<CooperativeExec>()) {
+        return Ok(None);
+    }
+    let Some(below) = plan.children().first().map(|below| striped(below, threads)).transpose()?.flatten() else { return Ok(None) };
+    Ok(Some(replace_children_if_necessary(plan.clone(), vec![below])?))
 }
 
 /// The answer as an iterator of batches. Not to be used, or dropped, inside of an async task.

@@ -27,10 +27,16 @@ use crate::format::node::{Kind, Slice, Values};
 use crate::table::TableError;
 
 use super::QueryError;
+use super::provider::split;
 use super::rows::{Conjunct, Passed, Rows, Selection, Watch};
 
 /// The column of slots that a scan may put out behind the table's own.
 pub const SLOT: &str = "slot of the row";
+
+/// Slots in a stripe: some batches of text and numbers, and few of pictures.
+const STRIPE_SLOTS: Range<u64> = 1024..65_536;
+/// Stripes for each thread, where there are slots enough.
+const STRIPES_MIN: u64 = 8;
 
 /// A scan: which rows of which table, dealt to partitions.
 #[derive(Debug, Clone)]
@@ -86,6 +92,17 @@ impl TableExec {
         let selection = Selection { output, ..self.selection.clone() };
         let properties = properties(with_slot(&selection.schema()), self.partitions.len());
         TableExec { selection, with_slots: true, known: Arc::default(), properties, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
+    }
+
+    /// The same rows in many short partitions, for a few of them to be read at a time, in order.
+    pub fn striped(&self, threads: usize) -> TableExec {
+        let ranges: Vec<Range<u64>> = self.partitions.iter().flatten().cloned().collect();
+        let slots: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+        let each = (slots / (STRIPES_MIN * threads as u64)).clamp(STRIPE_SLOTS.start, STRIPE_SLOTS.end);
+        let n = usize::try_from(slots.div_ceil(each)).unwrap_or(usize::MAX);
+        let partitions = split(ranges, n, 1);
+        let properties = properties(self.schema(), partitions.len());
+        TableExec { partitions: Arc::new(partitions), properties, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
     }
 
     /// Columns that are read for the predicate.

@@ -387,7 +387,8 @@ impl Rows {
             return Ok(self.pending.pop().unwrap_or_default());
         }
         let parts = std::mem::take(&mut self.pending);
-        let mut joined = Held { slots: parts.iter().flat_map(|part| part.slots.iter().copied()).collect(), columns: BTreeMap::new() };
+        let slots: Vec<&[u64]> = parts.iter().map(|part| part.slots.as_slice()).collect();
+        let mut joined = Held { slots: slots.concat(), columns: BTreeMap::new() };
         if let Some(first) = parts.first() {
             for column in first.columns.keys() {
                 let arrays: Vec<&dyn Array> = parts.iter().filter_map(|part| part.columns.get(column)).map(|values| &**values).collect();
@@ -507,8 +508,7 @@ fn shrink(held: &mut Held, passing: &BooleanArray) -> Result<(), QueryError> {
     if passing.true_count() == passing.len() {
         return Ok(());
     }
-    let mut passes = passing.values().iter();
-    held.slots.retain(|_| passes.next().unwrap_or(false));
+    held.slots = passing.values().set_indices().filter_map(|at| held.slots.get(at).copied()).collect();
     for values in held.columns.values_mut() {
         *values = filter(values, passing)?;
     }

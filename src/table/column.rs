@@ -18,6 +18,8 @@ use super::{TableError, large};
 
 /// Slices are taken from the tree for so many slots at a time.
 const WINDOW: u64 = 1 << 20;
+/// Slots of fewer slices are picked by the thread that asks: to wake others takes longer than to read a block, and a query has threads of its own.
+const SPREAD_MIN: usize = 8;
 
 /// Reads a column from left to right. Stepping back is allowed, and costs a descent.
 pub struct ColumnReader {
@@ -102,7 +104,7 @@ impl ColumnReader {
         Ok(if block > row { block - row } else { n })
     }
 
-    /// The values at some slots, which ascend. Only the blocks that hold them are read, by all threads.
+    /// The values at some slots, which ascend. Only the blocks that hold them are read, by all threads where there are many.
     pub fn take(&mut self, slots: &[u64]) -> Result<ArrayRef, TableError> {
         let beyond = slots.last().map_or(0, |last| last.saturating_add(1));
         let mut slices = Vec::new();
@@ -118,9 +120,11 @@ impl ColumnReader {
             slices.push((start, slice, &slots[next..next + here]));
             next += here;
         }
-        let parts: Vec<Vec<ArrayRef>> = match slices.as_slice() {
-            [(start, slice, wanted)] => vec![self.pick(*start, slice, wanted)?],
-            many => many.par_iter().map(|(start, slice, wanted)| self.pick(*start, slice, wanted)).collect::<Result<_, _>>()?,
+        let pick = |(start, slice, wanted): &(u64, Slice, &[u64])| self.pick(*start, slice, wanted);
+        let parts: Vec<Vec<ArrayRef>> = if slices.len() < SPREAD_MIN {
+            slices.iter().map(pick).collect::<Result<_, _>>()?
+        } else {
+            slices.par_iter().map(pick).collect::<Result<_, _>>()?
         };
         self.join(parts.into_iter().flatten().collect())
     }
