@@ -50,7 +50,7 @@ pub fn run(options: &Options) {
     let (dsv, peers) = (Dsv::new(repo), Peers::start(threads()));
     let tables: [(&str, &Path); 1] = [("frames", &file)];
     let (plain, pushed) = (Parquet::new(&tables, false), Parquet::new(&tables, true));
-    for (share, sql) in QUERIES {
+    for (share, sql) in QUERIES.into_iter().enumerate().filter(|(at, _)| options.query.is_none_or(|only| only == at + 1)).map(|(_, query)| query) {
         println!("  {share}: {sql}");
         let rows = dsv.rows(sql);
         let mut sides = vec![

@@ -6,7 +6,7 @@
 //! cargo bench --profile full --bench sql -- vectors --rounds 9 --part 10
 //! ```
 //!
-//! Subjects: filter (5 of 12 columns of 4,000,000 rows), pictures (1% of them), vectors (the nearest 100 of 1,000,000 x 512), tpch (22 queries at scale factor 1). `--part N` takes one in N of the rows, `--query N` runs one query of TPC-H.
+//! Subjects: filter (5 of 12 columns of 4,000,000 rows), pictures (1% of them), vectors (the nearest 100 of 1,000,000 x 512), tpch (22 queries at scale factor 1). `--part N` takes one in N of the rows, `--query N` runs one query alone, of filter and tpch.
 //!
 //! DSV_BENCH_PYTHON names a Python that has what benches/requirements.txt lists; without one, DuckDB and Lance are left out, and TPC-H unless DSV_TEST_TPCH names a folder whose folder `1` holds its
 //! Parquet files. Pictures come from the folder that DSV_TEST_DATA names; without it they are drawn. Ratios travel between machines, times do not.
@@ -25,6 +25,10 @@ mod report;
 
 use std::process::ExitCode;
 
+/// The allocator of the `dsv` binary, here for dsv and DataFusion alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What was asked for on the command line.
 pub struct Options {
     subjects: Vec<String>,
@@ -32,7 +36,7 @@ pub struct Options {
     rounds: usize,
     /// One in so many of the rows is made.
     part: u64,
-    /// The only query of TPC-H to run.
+    /// The only query of TPC-H or of the filters to run, by its number.
     query: Option<usize>,
 }
 

@@ -137,6 +137,7 @@ pub struct Rows {
     /// What is left, the next last.
     ranges: Vec<Range<u64>>,
     step: u64,
+    step_max: u64,
     /// Passed the first stage.
     pending: Vec<Held>,
     left: u64,
@@ -174,7 +175,9 @@ impl Selection {
         let live = self.table.live.get(&*self.objects).map_err(TableError::from)?.clone();
         let stages = self.stages()?;
         let batch_rows = (self.batch_rows as u64).max(1);
-        let step = self.limit.map_or(batch_rows, |limit| limit.clamp(STEP_MIN.min(batch_rows), batch_rows));
+        // Without a predicate a longer step would only be cut again.
+        let step_max = if stages.is_empty() { batch_rows } else { STEP_MAX.max(batch_rows) };
+        let step = self.limit.map_or(step_max, |limit| limit.clamp(STEP_MIN.min(batch_rows), batch_rows));
         Ok(Rows {
             schema: self.schema(),
             all_live: live.summary() == live.rows(),
@@ -184,6 +187,7 @@ impl Selection {
             measures: HashMap::new(),
             ranges,
             step,
+            step_max,
             pending: Vec::new(),
             left: self.limit.unwrap_or(u64::MAX),
             watch,
@@ -276,9 +280,7 @@ impl Rows {
     fn first_stage(&mut self) -> Result<(), QueryError> {
         let Some(range) = self.ranges.pop() else { return Ok(()) };
         let mut n = (range.end - range.start).min(self.step);
-        // Without a predicate a longer step would only be cut again.
-        let most = if self.stages.is_empty() { self.selection.batch_rows as u64 } else { STEP_MAX.max(self.selection.batch_rows as u64) };
-        self.step = (self.step * 2).min(most.max(1));
+        self.step = (self.step * 2).min(self.step_max);
         let columns = self.stages.first().map(|stage| stage.columns.clone()).unwrap_or_default();
         for column in &columns {
             let wide = fixed_width(&self.selection.storage(*column)?).is_some_and(|width| width >= WIDE);
