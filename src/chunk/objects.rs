@@ -78,6 +78,15 @@ impl Place {
 
     /// The bytes `from..to` of an object that stands in the file as it is.
     pub fn read(&self, store: &dyn Store, from: u64, to: u64) -> Result<Bytes, ChunkError> {
+        self.get(store, from, to, false)
+    }
+
+    /// As [`Place::read`], for bytes that are the values themselves: see [`Store::map`].
+    pub fn map(&self, store: &dyn Store, from: u64, to: u64) -> Result<Bytes, ChunkError> {
+        self.get(store, from, to, true)
+    }
+
+    fn get(&self, store: &dyn Store, from: u64, to: u64, mapped: bool) -> Result<Bytes, ChunkError> {
         let entry = self.entry();
         if from > to || to > entry.length || entry.frame.is_some() {
             return Err(self.damaged("it is shorter than its header says"));
@@ -85,10 +94,13 @@ impl Place {
         let range = entry.offset + from..entry.offset + to;
         match self {
             Place::Open(pack, _) => pack.read(store, range),
-            Place::Pack(found) => match store.read(&found.pack.entry.path(), range) {
-                Err(e @ StoreError::Short { .. }) => Err(self.damaged(e.to_string())),
-                other => Ok(other?),
-            },
+            Place::Pack(found) => {
+                let path = found.pack.entry.path();
+                match if mapped { store.map(&path, range) } else { store.read(&path, range) } {
+                    Err(e @ StoreError::Short { .. }) => Err(self.damaged(e.to_string())),
+                    other => Ok(other?),
+                }
+            }
         }
     }
 

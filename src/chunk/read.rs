@@ -234,7 +234,9 @@ impl Objects {
         let blocks = blocks.ok_or_else(|| info.range_error(info.rows.saturating_add(1)))?;
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(new_empty_array(&info.data_type)) };
         let start = first.placed.offset;
-        let stored = info.place.read(self.store.as_ref(), start, last.placed.offset + last.placed.stored.size)?;
+        let (store, end) = (self.store.as_ref(), last.placed.offset + last.placed.stored.size);
+        let values = first.codec() == Codec::Raw && info.joins();
+        let stored = if values { info.place.map(store, start, end)? } else { info.place.read(store, start, end)? };
         self.blocks_read.fetch_add(blocks.len() as u64, Ordering::Relaxed);
         let damaged = |why: &dyn std::fmt::Display| info.place.damaged(format!("blocks {numbers:?}: {why}"));
         if blocks.len() == 1 && first.codec() != Codec::Raw {

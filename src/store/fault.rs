@@ -83,6 +83,10 @@ impl Store for FaultStore {
         self.inner.read(path, range)
     }
 
+    fn map(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.inner.map(path, range)
+    }
+
     fn length(&self, path: &str) -> Result<u64, StoreError> {
         self.inner.length(path)
     }

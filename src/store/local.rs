@@ -29,6 +29,9 @@ const OPEN_FILES_MAX: usize = 128;
 /// After so many bytes the disk starts to take in a file that is being written, so that little is left to wait for at its end.
 const SYNC_BYTES: u64 = 8 << 20;
 
+/// To map less takes as long as to copy it.
+const MAPPED_BYTES_MIN: usize = 256 << 10;
+
 /// Tells this process's unfinished files from one another.
 static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 
@@ -166,6 +169,20 @@ fn read_range(file: &File, path: &Path, range: Range<u64>) -> Result<Bytes, Stor
     Ok(Bytes::from_owner(buffer).slice(padding..end))
 }
 
+/// The `n` bytes of `file` from `start` on, as they lie in the system's cache: nothing is copied. Where the file system cannot map files they are read.
+fn map_range(file: &File, path: &Path, start: u64, n: usize) -> Result<Bytes, StoreError> {
+    let length = file.metadata().map(|m| m.len()).map_err(|e| StoreError::io(path.display(), e))?;
+    if start.checked_add(n as u64).is_none_or(|end| end > length) {
+        return Err(StoreError::Short { path: path.display().to_string(), length, wanted: start.saturating_add(n as u64) });
+    }
+    // SAFETY: a store's files are never written again, nor cut, once they are there, and one that is deleted stays whole for whoever holds it: the bytes do not change while they are
+    // borrowed. Somebody who cuts a pack by hand meanwhile ends the process, as with Git's packs.
+    match unsafe { memmap2::MmapOptions::new().offset(start).len(n).map(file) } {
+        Ok(mapped) => Ok(Bytes::from_owner(mapped)),
+        Err(_) => read_range(file, path, start..start + n as u64),
+    }
+}
+
 /// How many bytes from the start of a buffer on are no multiple of [`ALIGN`].
 fn padding(buffer: &[u8]) -> usize {
     buffer.as_ptr().align_offset(ALIGN).min(ALIGN - 1)
@@ -198,6 +215,13 @@ impl Store for LocalStore {
 
     fn read(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         read_range(self.file(path)?.as_ref(), &self.path(path), range)
+    }
+
+    fn map(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        match range.end.checked_sub(range.start).and_then(|n| usize::try_from(n).ok()) {
+            Some(n) if n >= MAPPED_BYTES_MIN => map_range(self.file(path)?.as_ref(), &self.path(path), range.start, n),
+            _ => self.read(path, range),
+        }
     }
 
     fn length(&self, path: &str) -> Result<u64, StoreError> {

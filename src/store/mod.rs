@@ -32,6 +32,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn swap_head(&self, expected: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError>;
     /// Exactly the bytes `range` of a file. [`StoreError::NotFound`] without the file, [`StoreError::Short`] where it ends before the range does.
     fn read(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError>;
+    /// As [`Store::read`], for bytes that are gone through once and in order: they may be the file itself, mapped into memory, in place of a copy.
+    fn map(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.read(path, range)
+    }
     /// The length of a file in bytes.
     fn length(&self, path: &str) -> Result<u64, StoreError>;
     /// Starts a file. Nothing can be seen of it before [`NewFile::finish`]; dropped before that, it leaves nothing.
