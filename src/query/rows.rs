@@ -287,7 +287,7 @@ impl Rows {
             let bytes_max = if wide { self.selection.batch_bytes.min(WIDE_STEP_BYTES) } else { self.selection.batch_bytes };
             n = self.reader(*column)?.rows_within(range.start, n, bytes_max)?;
         }
-        n = self.unjoined(&columns, range.start, n)?;
+        n = self.unjoined(&columns, range.start, n)?.min(range.end - range.start);
         let end = range.start + n;
         if end < range.end {
             self.ranges.push(end..range.end);
@@ -340,7 +340,7 @@ impl Rows {
             && let Some(first) = held.slots.first().copied()
             && held.slots.get(n - 1).is_some_and(|last| last - first + 1 == n as u64)
         {
-            n = self.unjoined(&self.selection.output.clone(), first, n as u64)? as usize;
+            n = n.min(self.unjoined(&self.selection.output.clone(), first, n as u64)? as usize);
         }
         let rest = Held {
             slots: held.slots.split_off(n),

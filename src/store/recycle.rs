@@ -98,7 +98,8 @@ mod tests {
         assert_ne!(Recycled::new(size / 2).as_ref().as_ptr(), address);
         let held: Vec<Recycled> = (0..12).map(|_| Recycled::new(size)).collect();
         drop(held);
-        assert!(waiting().bytes <= WAITING_BYTES_MAX);
-        assert_eq!(waiting().bytes, waiting().buffers.iter().map(Vec::len).sum::<usize>());
+        let waiting = waiting();
+        assert!(waiting.bytes <= WAITING_BYTES_MAX);
+        assert_eq!(waiting.bytes, waiting.buffers.iter().map(Vec::len).sum::<usize>());
     }
 }

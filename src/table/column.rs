@@ -89,13 +89,13 @@ impl ColumnReader {
         Ok(counted.clamp(1, rows.max(1)))
     }
 
-    /// How many of `n` slots from `at` on to read at once for raw blocks to come as one array: up to the end of the slice, or of the last block of it that ends among them. All of them where no block does.
+    /// How many slots from `at` on to read at once, about `n`, for raw blocks to come as one array: up to the end of the slice where it is near, or of the last block of it that ends among `n`; `n` where no block does.
     pub fn rows_unjoined(&mut self, at: u64, n: u64) -> Result<u64, TableError> {
         self.cover(at, u64::MAX)?;
         let Some((start, slice)) = self.window.front() else { return Ok(n) };
         let left = start + Values::rows(slice) - at;
         let Slice::Chunk { chunk, first, .. } = slice else { return Ok(left.min(n)) };
-        if left <= n {
+        if left <= n + n / 2 {
             return Ok(left);
         }
         let info = self.objects.chunk(chunk.id)?;
