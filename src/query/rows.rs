@@ -136,6 +136,8 @@ pub struct Rows {
     measures: HashMap<usize, ColumnReader>,
     /// What is left, the next last.
     ranges: Vec<Range<u64>>,
+    /// Where the last of them ends.
+    until: u64,
     step: u64,
     step_max: u64,
     /// Passed the first stage.
@@ -171,6 +173,7 @@ impl Selection {
             return Err(TableError::Slot { slot: bad.end, slots }.into());
         }
         ranges.retain(|r| r.start < r.end);
+        let until = ranges.last().map_or(0, |range| range.end);
         ranges.reverse();
         let live = self.table.live.get(&*self.objects).map_err(TableError::from)?.clone();
         let stages = self.stages()?;
@@ -186,6 +189,7 @@ impl Selection {
             readers: HashMap::new(),
             measures: HashMap::new(),
             ranges,
+            until,
             step,
             step_max,
             pending: Vec::new(),
@@ -438,7 +442,7 @@ impl Rows {
     }
 
     fn reader(&mut self, column: usize) -> Result<&mut ColumnReader, QueryError> {
-        reader(&mut self.readers, &self.selection, column)
+        reader(&mut self.readers, &self.selection, column, self.until)
     }
 
     /// The cells of one column at some slots. `among` is kept from column to column of the same slots.
@@ -481,15 +485,15 @@ impl Rows {
             let fits = usize::try_from(bytes_max / (width as u64).max(1)).unwrap_or(usize::MAX);
             return Ok(slots.len().min(fits.max(1)));
         }
-        Ok(reader(&mut self.measures, &self.selection, column)?.slots_within(slots, bytes_max)?)
+        Ok(reader(&mut self.measures, &self.selection, column, self.until)?.slots_within(slots, bytes_max)?)
     }
 }
 
-fn reader<'a>(readers: &'a mut HashMap<usize, ColumnReader>, selection: &Selection, column: usize) -> Result<&'a mut ColumnReader, QueryError> {
+fn reader<'a>(readers: &'a mut HashMap<usize, ColumnReader>, selection: &Selection, column: usize, until: u64) -> Result<&'a mut ColumnReader, QueryError> {
     use std::collections::hash_map::Entry;
     match readers.entry(column) {
         Entry::Occupied(known) => Ok(known.into_mut()),
-        Entry::Vacant(new) => Ok(new.insert(selection.table.reader(&selection.objects, column)?)),
+        Entry::Vacant(new) => Ok(new.insert(selection.table.reader(&selection.objects, column)?.until(until))),
     }
 }
 

@@ -16,8 +16,9 @@ use crate::tree::Rope;
 
 use super::{TableError, large};
 
-/// Slices are taken from the tree for so many slots at a time.
+/// Slices are taken from the tree for so many slots at a time, and so many of them: to take nodes apart costs more than to come back.
 const WINDOW: u64 = 1 << 20;
+const WINDOW_SLICES: usize = 128;
 /// Slots of fewer slices are picked by the thread that asks: to wake others takes longer than to read a block, and a query has threads of its own.
 const SPREAD_MIN: usize = 8;
 
@@ -29,21 +30,30 @@ pub struct ColumnReader {
     /// The slices of a window, each with its first slot.
     window: VecDeque<(u64, Slice)>,
     covered: Range<u64>,
+    /// Slices from here on are not looked for ahead of time.
+    until: u64,
 }
 
 impl ColumnReader {
     /// A reader of `rope`, whose values come as `storage`.
     pub fn new(objects: Arc<Objects>, rope: Rope<Values>, storage: DataType) -> Self {
-        ColumnReader { objects, rope, storage, window: VecDeque::new(), covered: 0..0 }
+        ColumnReader { objects, rope, storage, window: VecDeque::new(), covered: 0..0, until: u64::MAX }
+    }
+
+    /// The same, for slots below `until` only: those behind it can be read as well, and are not looked for ahead of time.
+    pub fn until(self, until: u64) -> Self {
+        ColumnReader { until, ..self }
     }
 
     /// Fetches the slices from slot `at` on, unless they are there; those beyond slot `end` are of no interest.
     fn cover(&mut self, at: u64, end: u64) -> Result<(), TableError> {
         let first = self.window.front().map_or(self.covered.end, |(start, _)| *start);
         if at >= self.covered.end || at < first {
-            let to = at.saturating_add(WINDOW).min(end).min(self.rope.rows());
-            self.window = self.rope.items(&*self.objects, at, to)?.collect::<Result<_, _>>()?;
-            self.covered = at..to;
+            let until = if at < self.until { self.until } else { u64::MAX };
+            let to = at.saturating_add(WINDOW).min(end).min(until).min(self.rope.rows());
+            self.window = self.rope.items(&*self.objects, at, to)?.take(WINDOW_SLICES).collect::<Result<_, _>>()?;
+            let taken = self.window.back().map_or(to, |(start, slice)| start + Values::rows(slice));
+            self.covered = at..taken;
         }
         while self.window.front().is_some_and(|(start, slice)| start + Values::rows(slice) <= at) {
             self.window.pop_front();
@@ -79,9 +89,9 @@ impl ColumnReader {
         let (mut counted, mut size) = (0u64, 0u64);
         for (start, slice) in &self.window {
             let take = (start + Values::rows(slice)).saturating_sub(at + counted).min(rows - counted);
-            let fits = (bytes.saturating_sub(size) / cell_bytes(&self.objects, slice)?.max(1)).min(take);
-            counted += fits;
-            size = size.saturating_add(cell_bytes(&self.objects, slice)?.saturating_mul(fits));
+            let cell = cell_bytes(&self.objects, slice)?.max(1);
+            let fits = (bytes.saturating_sub(size) / cell).min(take);
+            (counted, size) = (counted + fits, size.saturating_add(cell.saturating_mul(fits)));
             if fits < take || counted >= rows {
                 break;
             }
