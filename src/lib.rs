@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! 8  cli      verbs: arguments, rendering, hints, exit codes
+//! 7  loader   the order of samples, who takes which, pictures into pixels
 //! 6  query    SQL over any revision: DataFusion brings plans, dsv brings tables
 //! 5  repo     the Repo handle, one file for each operation; files/ reads and writes other tools' formats
 //! 4  table    schema, edits, scan, diff, keys       history  commits, operations, refs, revisions
@@ -20,6 +21,8 @@ pub mod chunk;
 pub mod cli;
 pub mod format;
 pub mod history;
+#[cfg(feature = "loader")]
+pub mod loader;
 #[cfg(feature = "query")]
 pub mod query;
 pub mod repo;
