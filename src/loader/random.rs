@@ -53,7 +53,7 @@ impl Draws {
     /// A number below `bound`, which is above 0, at place `at`.
     pub fn below(&self, at: u64, bound: u64) -> u64 {
         // The high half of the product: each number comes up floor or ceil of 2^64 / bound times, which nobody can tell apart.
-        (u128::from(self.pair(at)[0]) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.pair(at)[0]) * u128::from(bound)) >> 64) as u64
     }
 
     /// A number from 0 up to and without 1, at place `at`.
