@@ -11,7 +11,7 @@ mod selection;
 pub mod share;
 pub mod slots;
 pub mod state;
-#[cfg(all(test, feature = "query"))]
+#[cfg(test)]
 mod tests;
 
 pub use error::LoaderError;

@@ -1,4 +1,6 @@
-//! The order of samples over a real table.
+//! The order of samples over a real table, which SQL makes.
+
+#![cfg(feature = "query")]
 
 use std::sync::Arc;
 
