@@ -44,13 +44,8 @@ fn joined(pieces: &Pieces) -> Cow<'_, [u8]> {
     }
 }
 
-/// True if so much is worth storing in place of `whole`: it saves a tenth.
-fn saves(part: usize, whole: usize) -> bool {
-    part <= whole - whole / 10
-}
-
-/// The same for values of a storage type. Vectors must save a quarter: raw they are read without a copy, several times as fast as they are unpacked, and what their exponents save is little.
-fn saves_of(storage: &DataType, part: usize, whole: usize) -> bool {
+/// True if so much is worth storing in place of `whole`: it saves a tenth, of vectors a quarter. Raw they are read without a copy, and what their exponents save is little.
+fn saves(storage: &DataType, part: usize, whole: usize) -> bool {
     let share = if matches!(storage, DataType::FixedSizeList(..)) { 4 } else { 10 };
     part <= whole - whole / share
 }
@@ -64,7 +59,7 @@ fn choose(storage: &DataType, block: &Block, pieces: &Pieces, zstd: &mut Compres
         // Encoded media do not compress; a look at the middle tells, at a fraction of the cost.
         let middle = values.len() / 2;
         let sample = values.get(middle..middle + SAMPLE_BYTES).unwrap_or_default();
-        if !saves(zstd.frame(sample)?.len(), sample.len()) {
+        if !saves(storage, zstd.frame(sample)?.len(), sample.len()) {
             return Ok((Codec::Raw, None));
         }
     }
@@ -74,7 +69,7 @@ fn choose(storage: &DataType, block: &Block, pieces: &Pieces, zstd: &mut Compres
     for codec in Codec::candidates(storage) {
         if let Some(body) = compress(*codec, &canonical, block, zstd)?
             && body.len() < least
-            && saves_of(storage, body.len(), canonical.len())
+            && saves(storage, body.len(), canonical.len())
         {
             least = body.len();
             best = (*codec, Some(body));
@@ -94,7 +89,7 @@ fn body(codec: Codec, storage: &DataType, block: &Block, pieces: &Pieces, zstd: 
         // More distinct values than a dictionary takes.
         tried = compress(Codec::Lengths, &canonical, block, zstd)?.map(|body| (Codec::Lengths, body));
     }
-    Ok(tried.filter(|(_, body)| saves_of(storage, body.len(), canonical.len())))
+    Ok(tried.filter(|(_, body)| saves(storage, body.len(), canonical.len())))
 }
 
 impl Objects {

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::base::CommitId;
 use crate::chunk::Objects;
+use crate::format::node::{Kind, RowRun, Spine};
 use crate::repo::Repo;
 use crate::table::Table;
 
@@ -92,25 +93,23 @@ fn digest(objects: &Objects, table: &Table, columns: &[usize], slots: &Slots) ->
         number(0, column.id.as_bytes());
     }
     // Runs of row ids as they follow each other, however the tree has them cut.
-    let mut last: Option<crate::format::node::RowRun> = None;
+    let mut last: Option<RowRun> = None;
+    let mut runs = Vec::new();
     let spine = table.spine.get(objects)?;
     for range in slots.runs() {
         for run in spine.items(objects, range.start, range.end)? {
             let (_, run) = run?;
-            last = match last {
-                Some(before) if before.origin == run.origin && before.first + before.rows == run.first => {
-                    Some(crate::format::node::RowRun { rows: before.rows + run.rows, ..before })
-                }
-                Some(before) => {
-                    number(before.first, before.origin.as_bytes());
-                    number(before.rows, &[]);
+            last = match last.map(|before| (before, Spine::join(&before, &run))) {
+                Some((_, Some(joined))) => Some(joined),
+                Some((before, None)) => {
+                    runs.push(before);
                     Some(run)
                 }
                 None => Some(run),
             };
         }
     }
-    if let Some(run) = last {
+    for run in runs.into_iter().chain(last) {
         number(run.first, run.origin.as_bytes());
         number(run.rows, &[]);
     }

@@ -17,7 +17,7 @@ pub struct State {
     pub selection: String,
     /// The seed of the order; none where it is sequential.
     pub seed: Option<u64>,
-    /// Rows in a block, and blocks in a window.
+    /// Rows in a block.
     pub block_rows: u64,
     /// Blocks in a window.
     pub window_blocks: u64,

@@ -88,14 +88,14 @@ impl AnswerStream {
 }
 
 /// Batches that a partition may be ahead of whoever takes them.
-const BATCHES_AHEAD: usize = 8;
+const BATCHES_AHEAD: usize = 4;
 
 /// The partitions of a plan one after the other, several of them at work: where no operator mixes them, rows come in the table's order. Each runs as a task of its
 /// own, never on the thread that waits for the answer: an operator may be busy for long before it lets go, and whoever waits must be able to leave.
 fn in_order(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> datafusion::common::Result<SendableRecordBatchStream> {
     let threads = context.session_config().target_partitions().max(1);
     let (plan, at_work) = match striped(&plan, threads)? {
-        Some(striped) => (striped, 2 * threads),
+        Some(striped) => (striped, threads + 1),
         None => (plan.clone(), plan.output_partitioning().partition_count().max(1)),
     };
     let (partitions, schema) = (plan.output_partitioning().partition_count(), plan.schema());

@@ -34,7 +34,7 @@ use super::rows::{Conjunct, Passed, Rows, Selection, Watch};
 pub const SLOT: &str = "slot of the row";
 
 /// Slots in a stripe: some batches of text and numbers, and few of pictures.
-const STRIPE_SLOTS: Range<u64> = 1024..65_536;
+const STRIPE_SLOTS: Range<u64> = 1024..32_768;
 /// Stripes for each thread, where there are slots enough.
 const STRIPES_MIN: u64 = 8;
 

@@ -29,7 +29,7 @@ const OPEN_FILES_MAX: usize = 128;
 /// After so many bytes the disk starts to take in a file that is being written, so that little is left to wait for at its end.
 const SYNC_BYTES: u64 = 8 << 20;
 
-/// To map less takes as long as to copy it.
+/// Less is copied: a mapping has costs of its own, system calls and page faults.
 const MAPPED_BYTES_MIN: usize = 256 << 10;
 
 /// Tells this process's unfinished files from one another.

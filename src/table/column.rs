@@ -19,7 +19,7 @@ use super::{TableError, large};
 /// Slices are taken from the tree for so many slots at a time, and so many of them: to take nodes apart costs more than to come back.
 const WINDOW: u64 = 1 << 20;
 const WINDOW_SLICES: usize = 128;
-/// Slots of fewer slices are picked by the thread that asks: to wake others takes longer than to read a block, and a query has threads of its own.
+/// Slots of fewer slices are picked by the thread that asks: a query has threads of its own, each with its part of the table.
 const SPREAD_MIN: usize = 8;
 
 /// Reads a column from left to right. Stepping back is allowed, and costs a descent.
