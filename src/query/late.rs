@@ -29,6 +29,7 @@ use crate::repo::take_any;
 use super::QueryError;
 use super::exec::{SLOT, TableExec};
 use super::rows::{Selection, rebind};
+use super::vector::{NearestExec, Search};
 
 /// Sorts that keep more rows than one in so many of the table read all columns at once: reading single rows would cost more.
 const ROWS_A_KEPT: u64 = 16;
@@ -99,25 +100,45 @@ fn rewritten(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPl
     let keys = sort.expr().iter().map(|key| over(&key.expr, &outputs)).collect::<Result<Vec<_>>>()?;
     let needed = columns_of(&keys);
     let is_wide = |i: &usize| fixed_width(scanned.field(*i).data_type()).is_none_or(|width| width > NARROW);
-    if !columns_of(&outputs).difference(&needed).any(is_wide) {
+    let is_search = matches!(keys.as_slice(), [key] if Search::of(key, &scanned).is_some());
+    if !is_search && !columns_of(&outputs).difference(&needed).any(is_wide) {
         return Ok(None);
     }
 
     // The scan of the keys' columns, with the slots; the keys; the sort; and what reads the rest.
     let needed: Vec<usize> = needed.into_iter().collect();
     let scan_keys: Arc<dyn ExecutionPlan> = Arc::new(scan.with_slots(&needed));
-    let mut projected = Vec::with_capacity(keys.len() + 1);
-    for (i, key) in keys.iter().enumerate() {
-        projected.push(ProjectionExpr { expr: rebind(key, &needed)?, alias: format!("key {i}") });
-    }
-    projected.push(ProjectionExpr { expr: Arc::new(Column::new(SLOT, needed.len())), alias: SLOT.to_owned() });
-    let input: Arc<dyn ExecutionPlan> = Arc::new(ProjectionExec::try_new(projected, scan_keys)?);
+    let keys = keys.iter().map(|key| rebind(key, &needed)).collect::<std::result::Result<Vec<_>, _>>()?;
+    let least = match nearest(sort, fetch, &keys, &scan_keys) {
+        Some(nearest) => nearest,
+        None => match sorted(sort, fetch, keys, scan_keys)? {
+            Some(sorted) => sorted,
+            None => return Ok(None),
+        },
+    };
+    let late = LateExec::new(least, selection.clone(), outputs, sort.schema(), sort.expr().clone());
+    Ok(Some(Arc::new(late)))
+}
+
+/// The first rows by a measure of vectors, found as they are read.
+fn nearest(sort: &SortExec, fetch: usize, keys: &[Expr], scan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+    let [key] = keys else { return None };
+    let (schema, options) = (scan.schema(), sort.expr().first().options);
+    let slots = schema.fields().len().checked_sub(1)?;
+    let nearest = NearestExec::new(scan.clone(), Search::of(key, &schema)?, slots, fetch, options, ["key 0", SLOT])?;
+    Some(Arc::new(nearest))
+}
+
+/// The first rows by any keys: computed, and sorted with the slots.
+fn sorted(sort: &SortExec, fetch: usize, keys: Vec<Expr>, scan: Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let mut projected: Vec<ProjectionExpr> = keys.into_iter().enumerate().map(|(i, expr)| ProjectionExpr { expr, alias: format!("key {i}") }).collect();
+    projected.push(ProjectionExpr { expr: Arc::new(Column::new(SLOT, scan.schema().fields().len() - 1)), alias: SLOT.to_owned() });
+    let input: Arc<dyn ExecutionPlan> = Arc::new(ProjectionExec::try_new(projected, scan)?);
     let order = sort.expr().iter().enumerate();
     let order = order.map(|(i, key)| PhysicalSortExpr { expr: Arc::new(Column::new(&format!("key {i}"), i)), options: key.options });
     let Some(order) = LexOrdering::new(order) else { return Ok(None) };
-    let least = SortExec::new(order, input).with_preserve_partitioning(sort.preserve_partitioning()).with_fetch(Some(fetch));
-    let late = LateExec::new(Arc::new(least), selection.clone(), outputs, sort.schema(), sort.expr().clone());
-    Ok(Some(Arc::new(late)))
+    let sorted = SortExec::new(order, input).with_preserve_partitioning(sort.preserve_partitioning()).with_fetch(Some(fetch));
+    Ok(Some(Arc::new(sorted)))
 }
 
 /// Reads columns of the rows whose slots its input names last, in the input's order.

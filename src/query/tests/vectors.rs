@@ -147,3 +147,22 @@ fn media_tell_of_themselves() {
     let empty: Arc<dyn Array> = ask(&session, "SELECT byte_length('') AS n").column(0).clone();
     assert_eq!(empty.as_primitive::<Int64Type>().value(0), 0);
 }
+
+#[test]
+fn a_search_of_many_rows_keeps_the_nearest_as_they_come() {
+    let row = |i: i32| Row { vector: (i % 7 != 0).then_some([(i % 13) as f32, 1.0]), ..Row::default() };
+    let twin = Making { writes: vec![(0..200).map(row).collect()], deleted: vec![], edited: vec![] }.make(&small());
+    let session = Memory::of(&twin).session();
+    let sql = "SELECT id, vector <-> '[0, 1]' AS d FROM t WHERE id > 5 ORDER BY d LIMIT 6";
+    let plan = ask(&session, &format!("EXPLAIN {sql}"));
+    let plan = arrow::util::pretty::pretty_format_batches(&[plan]).unwrap().to_string();
+    assert!(plan.contains("NearestExec: k=6, key=[l2_distance(vector, 2 numbers) ASC]"), "{plan}");
+    let mut expected: Vec<(i64, f64)> =
+        (0..).zip(&twin.rows).filter(|(id, _)| *id > 5).filter_map(|(id, row)| Some((id, plain("l2_distance", row.vector?, [0.0, 1.0])))).collect();
+    expected.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    expected.truncate(6);
+    let found = ask(&session, sql);
+    let ids: Vec<i64> = found.column(0).as_primitive::<Int64Type>().values().to_vec();
+    assert_eq!(ids, expected.iter().map(|(id, _)| *id).collect::<Vec<_>>(), "ties by row");
+    assert!(numbers(&found, 1).iter().zip(&expected).all(|(found, (_, distance))| near(*found, Some(*distance))));
+}

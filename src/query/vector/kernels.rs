@@ -40,10 +40,10 @@ impl WithSimd for Both<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Of one row, which stands in the nearest cache by then.
         for row in self.rows.chunks_exact(self.query.len().max(1)) {
-            self.products.push(added::<S, false>(simd, row, self.query));
-            self.squares.push(added::<S, false>(simd, row, row));
+            let (products, squares) = added_twice(simd, row, self.query);
+            self.products.push(products);
+            self.squares.push(squares);
         }
     }
 }
@@ -87,9 +87,34 @@ fn added<S: Simd, const APART: bool>(simd: S, a: &[f32], b: &[f32]) -> f32 {
             *part = step::<S, APART>(simd, *a, *b, *part);
         }
     }
+    together(simd, parts) + a_rest.iter().zip(b_rest).map(|(a, b)| if APART { (a - b) * (a - b) } else { a * b }).sum::<f32>()
+}
+
+#[inline(always)]
+fn together<S: Simd>(simd: S, parts: [S::f32s; PARTS]) -> f32 {
     let [p, q, r, s] = parts;
-    let all = simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(p, q), simd.add_f32s(r, s)));
-    all + a_rest.iter().zip(b_rest).map(|(a, b)| if APART { (a - b) * (a - b) } else { a * b }).sum::<f32>()
+    simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(p, q), simd.add_f32s(r, s)))
+}
+
+/// The products of two vectors and the squares of the first, each added up as by [`added`]: the first is read once.
+#[inline(always)]
+fn added_twice<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> (f32, f32) {
+    let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
+    let (mut products, mut squares) = ([simd.splat_f32s(0.0); PARTS], [simd.splat_f32s(0.0); PARTS]);
+    let (a_groups, b_groups) = (a.chunks_exact(PARTS), b.chunks_exact(PARTS));
+    let last = a_groups.remainder().iter().zip(b_groups.remainder());
+    for ((product, square), (a, b)) in products.iter_mut().zip(&mut squares).zip(last) {
+        *product = simd.mul_add_e_f32s(*a, *b, *product);
+        *square = simd.mul_add_e_f32s(*a, *a, *square);
+    }
+    for (a, b) in a_groups.zip(b_groups) {
+        for (((product, square), a), b) in products.iter_mut().zip(&mut squares).zip(a).zip(b) {
+            *product = simd.mul_add_e_f32s(*a, *b, *product);
+            *square = simd.mul_add_e_f32s(*a, *a, *square);
+        }
+    }
+    let rest = |other: &[f32]| a_rest.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
+    (together(simd, products) + rest(b_rest), together(simd, squares) + rest(a_rest))
 }
 
 #[inline(always)]

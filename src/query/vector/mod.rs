@@ -5,6 +5,7 @@
 
 mod diverse;
 mod kernels;
+mod nearest;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use half::slice::HalfFloatSliceExt;
 
 pub use diverse::diverse;
 use kernels::{Sum, products_and_squares, sums};
+pub use nearest::{NearestExec, Search};
 
 use super::QueryError;
 use super::error::type_name;
@@ -56,6 +58,29 @@ impl Measure {
     /// Vectors that it takes.
     fn arity(self) -> usize {
         if self == L2Norm { 1 } else { 2 }
+    }
+
+    /// Whether it needs the squares of both vectors.
+    fn is_cosine(self) -> bool {
+        matches!(self, CosineSimilarity | CosineDistance)
+    }
+
+    /// What is added up over two vectors.
+    fn sum(self) -> Sum {
+        if self == L2Distance { Sum::SquaredDifferences } else { Sum::Products }
+    }
+
+    /// Its value, of the sum over two vectors and, for a cosine, the sums of the squares of each.
+    fn value(self, sum: f32, squares: Option<(f32, f32)>) -> f64 {
+        let sum = f64::from(sum);
+        let value = match (self, squares) {
+            (L2Distance, _) => sum.sqrt(),
+            (CosineSimilarity, Some((x, y))) => cosine(sum, x, y),
+            (CosineDistance, Some((x, y))) => 1.0 - cosine(sum, x, y),
+            _ => sum,
+        };
+        // One NaN for all: that of 0 / 0 has a sign, by which it would be sorted before all numbers.
+        if value.is_nan() { f64::NAN } else { value }
     }
 }
 
@@ -277,19 +302,7 @@ fn measure_one(vectors: &Vectors, rows: usize) -> Result<Float64Array> {
 }
 
 fn measure_two(measure: Measure, a: &Vectors, b: &Vectors, rows: usize) -> Result<Float64Array> {
-    let sum = if measure == L2Distance { Sum::SquaredDifferences } else { Sum::Products };
-    let is_cosine = matches!(measure, CosineSimilarity | CosineDistance);
-    let finish = |sum: f32, squares: Option<(f32, f32)>| {
-        let sum = f64::from(sum);
-        let value = match (measure, squares) {
-            (L2Distance, _) => sum.sqrt(),
-            (CosineSimilarity, Some((x, y))) => cosine(sum, x, y),
-            (CosineDistance, Some((x, y))) => 1.0 - cosine(sum, x, y),
-            _ => sum,
-        };
-        // One NaN for all: that of 0 / 0 has a sign, by which it would be sorted before all numbers.
-        if value.is_nan() { f64::NAN } else { value }
-    };
+    let (sum, is_cosine) = (measure.sum(), measure.is_cosine());
     let squares_of = |vector: &[f32]| {
         let mut out = Vec::with_capacity(1);
         sums(Sum::Squares, vector, vector, &mut out);
@@ -309,7 +322,7 @@ fn measure_two(measure: Measure, a: &Vectors, b: &Vectors, rows: usize) -> Resul
             sums(sum, column.numbers(), query, &mut found);
             0.0
         };
-        let values = found.iter().enumerate().map(|(row, sum)| finish(*sum, squares.get(row).map(|squares| (*squares, own))));
+        let values = found.iter().enumerate().map(|(row, sum)| measure.value(*sum, squares.get(row).map(|squares| (*squares, own))));
         return Ok(Float64Array::new(values.collect::<Vec<_>>().into(), column.nulls.clone()));
     }
     let mut out = Vec::with_capacity(rows);
@@ -323,7 +336,7 @@ fn measure_two(measure: Measure, a: &Vectors, b: &Vectors, rows: usize) -> Resul
         found.clear();
         sums(sum, x, y, &mut found);
         let squares = is_cosine.then(|| (squares_of(x), squares_of(y)));
-        out.push(Some(finish(found.first().copied().unwrap_or(0.0), squares)));
+        out.push(Some(measure.value(found.first().copied().unwrap_or(0.0), squares)));
     }
     Ok(out.into())
 }
