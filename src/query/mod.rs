@@ -22,6 +22,7 @@
 mod answer;
 mod bounds;
 mod catalog;
+mod chosen;
 mod dialect;
 mod disputed;
 mod engine;
@@ -52,6 +53,7 @@ mod write;
 mod tests;
 
 pub use answer::{Answer, AnswerStream};
+pub use chosen::{Choice, Chosen, Source};
 pub use disputed::decide;
 pub use engine::Options;
 pub use error::QueryError;

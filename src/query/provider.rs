@@ -27,7 +27,7 @@ const BOUNDED_COLUMNS_MAX: usize = 4;
 const PARTITION_SLOTS_MIN: u64 = 4096;
 
 /// One table of one revision, opened for queries.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RevisionTable {
     objects: Arc<Objects>,
     table: Arc<Table>,
@@ -52,6 +52,11 @@ impl RevisionTable {
     /// Some of its rows alone.
     pub fn sampled(self, sample: Sample) -> RevisionTable {
         RevisionTable { sample: Some(sample), ..self }
+    }
+
+    /// Where the table is, and the table.
+    pub fn stored(&self) -> (&Arc<Objects>, &Arc<Table>) {
+        (&self.objects, &self.table)
     }
 
     /// The same with a column [`SLOT`](super::exec::SLOT) behind the table's own.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 
@@ -54,7 +55,7 @@ impl Session {
     }
 
     /// Of a function that there is not, those that come near it.
-    fn named(&self, error: QueryError) -> QueryError {
+    pub(super) fn named(&self, error: QueryError) -> QueryError {
         let QueryError::NoFunction { name, .. } = error else { return error };
         let (scalar, aggregate, window) = (self.state.scalar_functions(), self.state.aggregate_functions(), self.state.window_functions());
         let all = scalar.keys().chain(aggregate.keys()).chain(window.keys()).map(String::as_str);
@@ -62,7 +63,7 @@ impl Session {
         QueryError::NoFunction { name, near }
     }
 
-    fn threads(&self) -> Result<Arc<Threads>, QueryError> {
+    pub(super) fn threads(&self) -> Result<Arc<Threads>, QueryError> {
         if let Some(threads) = self.threads.get() {
             return Ok(threads.clone());
         }
@@ -77,6 +78,13 @@ impl Session {
     }
 
     async fn plan_statement(&self, statement: Statement, at: Option<&str>) -> Result<(SessionState, Arc<dyn ExecutionPlan>, Vec<String>), QueryError> {
+        let (state, plan, hints) = self.logical(statement, at).await?;
+        let plan = state.create_physical_plan(&plan).await.map_err(|e| self.named(translate(e, self.options.memory_bytes)))?;
+        Ok((state, plan, hints))
+    }
+
+    /// The plan of a statement, as it was written.
+    pub(super) async fn logical(&self, statement: Statement, at: Option<&str>) -> Result<(SessionState, LogicalPlan, Vec<String>), QueryError> {
         let fail = |e| self.named(translate(e, self.options.memory_bytes));
         super::refuse::check(&statement)?;
         let mut state = self.state.clone();
@@ -96,7 +104,6 @@ impl Session {
         let plan = state.statement_to_plan(statement).await.map_err(fail)?;
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan).map_err(fail)?;
         let hints = hints(&plan);
-        let plan = state.create_physical_plan(&plan).await.map_err(fail)?;
         Ok((state, plan, hints))
     }
 
@@ -116,6 +123,11 @@ impl Session {
     pub(super) fn schema_of(&self, sql: &str) -> Result<SchemaRef, QueryError> {
         let (_, plan, _) = self.threads()?.wait(None, self.plan(sql, &Params::new(), None))??;
         Ok(plan.schema())
+    }
+
+    /// How its queries run.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
     }
 
     /// DataFusion's state without any table.

@@ -338,3 +338,59 @@ fn few_rows_of_many_are_found_before_their_wide_columns_are_read() {
         assert!(!plan.contains("LateExec"), "{plan}");
     }
 }
+
+/// What a query chooses: the columns, and for each row its slot and what was computed, as text.
+fn chosen(session: &Session, sql: &str) -> Option<(Vec<(String, Source)>, bool, Vec<Vec<String>>)> {
+    match session.choose(sql, &Params::new(), None).unwrap() {
+        Choice::Made(_) => None,
+        Choice::Rows(chosen) => {
+            let Chosen { columns, is_ordered, values, .. } = *chosen;
+            let mut rows = Vec::new();
+            for batch in values {
+                let batch = batch.unwrap();
+                let text = |column: &arrow::array::ArrayRef, row| arrow::util::display::array_value_to_string(column, row).unwrap();
+                rows.extend((0..batch.num_rows()).map(|row| batch.columns().iter().map(|column| text(column, row)).collect()));
+            }
+            Some((columns, is_ordered, rows))
+        }
+    }
+}
+
+#[test]
+fn rows_are_chosen_without_their_columns() {
+    let row = |i: i32| Row { n: Some(i % 5), s: Some(format!("row {i}")), blob: Some(vec![7; 40]), ..Row::default() };
+    let twin = Making { writes: vec![(0..20).map(row).collect()], deleted: vec![], edited: vec![] }.make(&small());
+    let session = Memory::of(&twin).session();
+    let stored = |name: &str, column| (name.to_owned(), Source::Stored(column));
+    let computed = |name: &str, column| (name.to_owned(), Source::Computed(column));
+    let rows = |slots: &[i32]| slots.iter().map(|slot| vec![slot.to_string()]).collect::<Vec<_>>();
+
+    let all = chosen(&session, "SELECT blob AS picture, n FROM t WHERE n = 3").unwrap();
+    assert_eq!(all, (vec![stored("picture", 7), stored("n", 1)], false, rows(&[3, 8, 13, 18])));
+    let ordered = chosen(&session, "SELECT blob FROM t WHERE n < 2 ORDER BY n, id DESC LIMIT 3").unwrap();
+    assert_eq!(ordered, (vec![stored("blob", 7)], true, rows(&[15, 10, 5])));
+    let with = chosen(&session, "SELECT n * 2 AS twice, blob, n = 3 AS is_three FROM (SELECT * FROM t WHERE id > 16) x").unwrap();
+    assert_eq!(with.0, [computed("twice", 0), stored("blob", 7), computed("is_three", 1)]);
+    assert_eq!(with.2, [["17", "4", "false"], ["18", "6", "true"], ["19", "8", "false"]]);
+    let mut looked_up =
+        chosen(&session, "SELECT t.blob, label.word FROM t JOIN (VALUES (1, 'one'), (4, 'four')) AS label (n, word) ON t.n = label.n WHERE t.id < 7").unwrap();
+    looked_up.2.sort();
+    assert_eq!(
+        looked_up,
+        (
+            vec![stored("blob", 7), computed("word", 0)],
+            false,
+            vec![vec!["1".into(), "one".into()], vec!["4".into(), "four".into()], vec!["6".into(), "one".into()]]
+        )
+    );
+    let mut among = chosen(&session, "SELECT * EXCLUDE (id) FROM t WHERE n IN (SELECT n FROM t WHERE id = 2)").unwrap();
+    among.2.sort();
+    assert_eq!((among.0.len(), among.2), (8, rows(&[12, 17, 2, 7])));
+    let numbered = chosen(&session, "SELECT s, row_number() OVER (ORDER BY id DESC) AS place FROM t WHERE id >= 18 ORDER BY id").unwrap();
+    assert_eq!((numbered.0, numbered.2), (vec![stored("s", 5), computed("place", 0)], vec![vec!["18".into(), "2".into()], vec!["19".into(), "1".into()]]));
+    assert_eq!(chosen(&session, "SELECT blob FROM t WHERE n > 100").unwrap().2, rows(&[]));
+
+    for made in ["SELECT n, count(*) FROM t GROUP BY n", "SELECT DISTINCT s FROM t", "SELECT 1 AS one", "SELECT blob FROM t UNION ALL SELECT blob FROM t"] {
+        assert!(chosen(&session, made).is_none(), "{made}");
+    }
+}
