@@ -94,6 +94,36 @@ impl TableExec {
         TableExec { selection, with_slots: true, known: Arc::default(), properties, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
     }
 
+    /// The same rows, a batch of which holds so many of them and so many bytes of each column at most.
+    pub fn in_steps(&self, batch_rows: usize, batch_bytes: u64) -> TableExec {
+        let selection = Selection { batch_rows, batch_bytes, ..self.selection.clone() };
+        TableExec { selection, ..self.anew() }
+    }
+
+    /// The same, of which nothing was counted yet.
+    pub fn anew(&self) -> TableExec {
+        TableExec { metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
+    }
+
+    /// What to read for a partition.
+    pub fn partition(&self, partition: usize) -> Result<Read> {
+        let Some(ranges) = self.partitions.get(partition).cloned() else {
+            return datafusion::common::internal_err!("partition {partition} of {}", self.partitions.len());
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let watch = self.watch(partition, &stop);
+        if partition == 0 {
+            MetricBuilder::new(&self.metrics).counter("slots_pruned", partition).add(usize::try_from(self.slots_pruned).unwrap_or(usize::MAX));
+        }
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        Ok(Read {
+            start: Box::new((self.selection.clone(), ranges, watch)),
+            busy: baseline.elapsed_compute().clone(),
+            output_rows: baseline.output_rows().clone(),
+            stop: StopOnDrop(stop),
+        })
+    }
+
     /// The same rows in many short partitions, for a few of them to be read at a time, in order.
     pub fn striped(&self, threads: usize) -> TableExec {
         let ranges: Vec<Range<u64>> = self.partitions.iter().flatten().cloned().collect();
@@ -218,25 +248,12 @@ impl ExecutionPlan for TableExec {
     }
 
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(TableExec { metrics: ExecutionPlanMetricsSet::new(), ..(*self).clone() }))
+        Ok(Arc::new(self.anew()))
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let Some(ranges) = self.partitions.get(partition).cloned() else {
-            return datafusion::common::internal_err!("partition {partition} of {}", self.partitions.len());
-        };
-        let stop = Arc::new(AtomicBool::new(false));
-        let watch = self.watch(partition, &stop);
-        if partition == 0 {
-            MetricBuilder::new(&self.metrics).counter("slots_pruned", partition).add(usize::try_from(self.slots_pruned).unwrap_or(usize::MAX));
-        }
-        let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let reader = Reader {
-            state: State::Start(Box::new((self.selection.clone(), ranges, watch))),
-            busy: baseline.elapsed_compute().clone(),
-            output_rows: baseline.output_rows().clone(),
-            _stop: StopOnDrop(stop),
-        };
+        let Read { start, busy, output_rows, stop } = self.partition(partition)?;
+        let reader = Reader { state: State::Start(start), busy, output_rows, _stop: stop };
         Ok(stream(reader, self.schema(), self.with_slots))
     }
 
@@ -312,8 +329,20 @@ impl ExecutionPlan for TableExec {
     }
 }
 
+/// A partition that is about to be read.
+pub struct Read {
+    /// The rows, the ranges of slots, and who watches.
+    pub start: Box<(Selection, Vec<Range<u64>>, Watch)>,
+    /// Counts the time that it takes.
+    pub busy: Time,
+    /// Counts what comes out.
+    pub output_rows: Count,
+    /// Ends it when dropped.
+    pub stop: StopOnDrop,
+}
+
 /// Ends the reads of a stream that is dropped.
-struct StopOnDrop(Arc<AtomicBool>);
+pub struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {

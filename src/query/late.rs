@@ -107,11 +107,11 @@ fn rewritten(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPl
 
     // The scan of the keys' columns, with the slots; the keys; the sort; and what reads the rest.
     let needed: Vec<usize> = needed.into_iter().collect();
-    let scan_keys: Arc<dyn ExecutionPlan> = Arc::new(scan.with_slots(&needed));
+    let scan_keys = scan.with_slots(&needed);
     let keys = keys.iter().map(|key| rebind(key, &needed)).collect::<std::result::Result<Vec<_>, _>>()?;
     let least = match nearest(sort, fetch, &keys, &scan_keys) {
         Some(nearest) => nearest,
-        None => match sorted(sort, fetch, keys, scan_keys)? {
+        None => match sorted(sort, fetch, keys, Arc::new(scan_keys))? {
             Some(sorted) => sorted,
             None => return Ok(None),
         },
@@ -121,12 +121,10 @@ fn rewritten(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPl
 }
 
 /// The first rows by a measure of vectors, found as they are read.
-fn nearest(sort: &SortExec, fetch: usize, keys: &[Expr], scan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+fn nearest(sort: &SortExec, fetch: usize, keys: &[Expr], scan: &TableExec) -> Option<Arc<dyn ExecutionPlan>> {
     let [key] = keys else { return None };
-    let (schema, options) = (scan.schema(), sort.expr().first().options);
-    let slots = schema.fields().len().checked_sub(1)?;
-    let nearest = NearestExec::new(scan.clone(), Search::of(key, &schema)?, slots, fetch, options, ["key 0", SLOT])?;
-    Some(Arc::new(nearest))
+    let search = Search::of(key, &scan.schema())?;
+    Some(Arc::new(NearestExec::new(scan, search, fetch, sort.expr().first().options, ["key 0", SLOT])?))
 }
 
 /// The first rows by any keys: computed, and sorted with the slots.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, RecordBatch, UInt64Array};
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Schema, SchemaRef, UInt64Type};
+use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -14,17 +14,23 @@ use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::expressions::{Column, Literal, NegativeExpr};
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
-use futures::{StreamExt, TryStreamExt};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::TryStreamExt;
 use half::slice::HalfFloatSliceExt;
+use tokio::task::spawn_blocking;
+
+use crate::query::exec::TableExec;
+use crate::query::rows::BATCH_ROWS;
 
 use super::kernels::{Sum, products_and_squares, sums};
 use super::{Measure, VectorFunction, Vectors, refused};
 
 /// Rows whose sums are held at once: they stay in the nearest cache.
 const BLOCK_ROWS: usize = 64;
+/// Bytes of vectors that are read at once: some blocks, of which the second cache has room for all.
+const STEP_BYTES: usize = 192 << 10;
 /// More rows than these are sorted, which can spill; their places here are a megabyte.
 const KEPT_MAX: usize = 64 << 10;
 
@@ -34,7 +40,7 @@ pub struct Search {
     measure: Measure,
     /// Whether the sign is turned, as `<#>` does.
     negated: bool,
-    column: usize,
+    number_bytes: usize,
     query: Arc<[f32]>,
     /// As a plan shows it.
     text: String,
@@ -65,29 +71,27 @@ impl Search {
         (query.len() == *dim as usize).then(|| Search {
             measure,
             negated: false,
-            column: column.index(),
+            number_bytes: if *item.data_type() == DataType::Float16 { 2 } else { 4 },
             query,
             text: format!("{}({}, {dim} numbers)", measure.name(), column.name()),
         })
     }
 }
 
-/// Keeps the first rows of its input by a [`Search`], each partition for itself, and puts out key and slot, in order; rows as near as each other by slot.
+/// The first rows of a scan by a [`Search`], those of each partition for itself: puts out key and slot, in order; rows as near as each other by slot. Reads and adds up on one thread a partition,
+/// a few blocks at a time: what was read is still in the nearest cache.
 #[derive(Debug)]
 pub struct NearestExec {
-    input: Arc<dyn ExecutionPlan>,
+    scan: TableExec,
     search: Search,
-    /// The place of the slots in the input, which ascend.
-    slots: usize,
     kept: usize,
     options: SortOptions,
     properties: Arc<PlanProperties>,
-    metrics: ExecutionPlanMetricsSet,
 }
 
 impl NearestExec {
-    /// The first `kept` rows of each partition; `None` where they are too many to be held. Columns are put out under these names.
-    pub fn new(input: Arc<dyn ExecutionPlan>, search: Search, slots: usize, kept: usize, options: SortOptions, names: [&str; 2]) -> Option<NearestExec> {
+    /// The first `kept` rows of each partition of a scan that puts out slots behind its columns; `None` where they are too many to be held. Key and slot are put out under these names.
+    pub fn new(scan: &TableExec, search: Search, kept: usize, options: SortOptions, names: [&str; 2]) -> Option<NearestExec> {
         if kept > KEPT_MAX {
             return None;
         }
@@ -95,16 +99,18 @@ impl NearestExec {
         let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new(key, DataType::Float64, true), Field::new(slot, DataType::UInt64, false)]));
         let order = LexOrdering::new([PhysicalSortExpr { expr: Arc::new(Column::new(key, 0)), options }])?;
         let equivalence = EquivalenceProperties::new_with_orderings(schema, [order]);
-        let properties = PlanProperties::new(equivalence, input.output_partitioning().clone(), EmissionType::Final, Boundedness::Bounded);
-        let metrics = ExecutionPlanMetricsSet::new();
-        Some(NearestExec { input, search, slots, kept, options, properties: Arc::new(properties), metrics })
+        let properties = PlanProperties::new(equivalence, scan.properties().output_partitioning().clone(), EmissionType::Final, Boundedness::Bounded);
+        let bytes = search.query.len() * search.number_bytes;
+        let scan = scan.in_steps((STEP_BYTES / bytes.max(1)).clamp(1, BATCH_ROWS), STEP_BYTES as u64);
+        Some(NearestExec { scan, search, kept, options, properties: Arc::new(properties) })
     }
 }
 
 impl DisplayAs for NearestExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let order = if self.options.descending { "DESC" } else { "ASC" };
-        write!(f, "NearestExec: k={}, key=[{} {order}]", self.kept, self.search.text)
+        write!(f, "NearestExec: k={}, key=[{} {order}], ", self.kept, self.search.text)?;
+        self.scan.fmt_as(kind, f)
     }
 }
 
@@ -118,21 +124,20 @@ impl ExecutionPlan for NearestExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        Vec::new()
     }
 
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
+    fn apply_expressions(&self, f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+        self.scan.apply_expressions(f)
     }
 
-    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
     }
 
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(input) = children.pop().filter(|_| children.is_empty()) else { return datafusion::common::internal_err!("a NearestExec has one input") };
-        let properties = (*self.properties).clone().with_partitioning(input.output_partitioning().clone());
-        Ok(Arc::new(NearestExec { input, search: self.search.clone(), properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new(), ..*self }))
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        let (search, properties) = (self.search.clone(), self.properties.clone());
+        Ok(Arc::new(NearestExec { scan: self.scan.anew(), search, properties, ..*self }))
     }
 
     fn fetch(&self) -> Option<usize> {
@@ -140,18 +145,25 @@ impl ExecutionPlan for NearestExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut input = self.input.execute(partition, context.clone())?;
-        let (schema, slots, batch_rows) = (self.schema(), self.slots, context.session_config().batch_size().max(1));
+        let read = self.scan.partition(partition)?;
+        let (schema, batch_rows) = (self.schema(), context.session_config().batch_size().max(1));
         let mut best = Best::new(self.search.clone(), self.kept, self.options);
-        let baseline = BaselineMetrics::new(&self.metrics, partition);
         let given = schema.clone();
         let found = async move {
-            while let Some(batch) = input.next().await {
-                let _timer = baseline.elapsed_compute().timer();
-                best.offer(&batch?, slots)?;
-            }
-            let batch = best.batch(given)?;
-            baseline.record_output(batch.num_rows());
+            // Held here, so that a stream that is dropped ends the thread's work.
+            let (stop, busy, output_rows) = (read.stop, read.busy, read.output_rows);
+            let (selection, ranges, watch) = *read.start;
+            let work = spawn_blocking(move || {
+                let _timer = busy.timer();
+                for passed in selection.open(ranges, watch)? {
+                    let passed = passed?;
+                    best.offer(passed.batch.column(0), &passed.slots)?;
+                }
+                best.batch(given)
+            });
+            let batch = work.await.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??;
+            drop(stop);
+            output_rows.add(batch.num_rows());
             let parts = (0..batch.num_rows()).step_by(batch_rows).map(move |at| Ok(batch.slice(at, batch_rows.min(batch.num_rows() - at))));
             Ok::<_, DataFusionError>(futures::stream::iter(parts))
         };
@@ -159,7 +171,7 @@ impl ExecutionPlan for NearestExec {
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
+        self.scan.metrics()
     }
 }
 
@@ -185,20 +197,17 @@ impl Best {
         Best { search, own, kept, options, heap: BinaryHeap::new(), products: Vec::with_capacity(BLOCK_ROWS), squares, widened: Vec::new() }
     }
 
-    /// Takes rows into account, whose slots are above all before.
-    fn offer(&mut self, batch: &RecordBatch, slots: usize) -> Result<()> {
-        let (Some(vectors), Some(slots)) = (
-            batch.columns().get(self.search.column).and_then(|column| column.as_fixed_size_list_opt()),
-            batch.columns().get(slots).and_then(|column| column.as_primitive_opt::<UInt64Type>()),
-        ) else {
+    /// Takes vectors into account, whose slots are above all before.
+    fn offer(&mut self, vectors: &ArrayRef, slots: &[u64]) -> Result<()> {
+        let Some(vectors) = vectors.as_fixed_size_list_opt().filter(|vectors| vectors.len() == slots.len()) else {
             return datafusion::common::internal_err!("a search reads vectors and slots");
         };
         for start in (0..vectors.len()).step_by(BLOCK_ROWS) {
             let rows = start..vectors.len().min(start + BLOCK_ROWS);
             self.sum_up(&vectors.slice(rows.start, rows.len()))?;
-            for (i, row) in rows.enumerate() {
+            for (i, (row, slot)) in rows.clone().zip(&slots[rows]).enumerate() {
                 let value = if vectors.is_null(row) { None } else { self.products.get(i).map(|sum| self.value(*sum, self.squares.get(i).copied())) };
-                let (rank, slot) = (rank(value, self.options), slots.value(row));
+                let (rank, slot) = (rank(value, self.options), *slot);
                 if self.heap.len() < self.kept {
                     self.heap.push((rank, slot));
                 } else if let Some(mut last) = self.heap.peek_mut()

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{FixedSizeListBuilder, PrimitiveBuilder, RecordBatch, UInt64Array};
+use arrow::array::{AsArray, FixedSizeListBuilder, PrimitiveBuilder, RecordBatch, UInt64Array};
 use arrow::compute::SortOptions;
-use arrow::datatypes::{ArrowPrimitiveType, Field, Float16Type, Float32Type, Schema};
+use arrow::datatypes::{ArrowPrimitiveType, Field, Float16Type, Float32Type, Schema, UInt64Type};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::datasource::memory::MemorySourceConfig;
@@ -18,7 +18,7 @@ use half::f16;
 use proptest::prelude::*;
 
 use super::super::{ALL, L2Norm, Measure, function};
-use super::{NearestExec, Search};
+use super::{Best, Search};
 
 type Plan = Arc<dyn ExecutionPlan>;
 
@@ -59,7 +59,15 @@ fn key(measure: Measure, query: [i8; 3], turned: (bool, bool), schema: &Schema) 
 /// All of its rows, in order, as they would be printed.
 fn run(plan: Plan) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let batches = runtime.block_on(datafusion::physical_plan::collect(plan, Arc::new(TaskContext::default()))).unwrap();
+    printed(&runtime.block_on(datafusion::physical_plan::collect(plan, Arc::new(TaskContext::default()))).unwrap())
+}
+
+fn sorted_schema() -> Arc<Schema> {
+    use arrow::datatypes::DataType;
+    Arc::new(Schema::new(vec![Field::new("key 0", DataType::Float64, true), Field::new("slot", DataType::UInt64, false)]))
+}
+
+fn printed(batches: &[RecordBatch]) -> Vec<String> {
     batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| format!("{:?}", batch.slice(row, 1).columns()))).collect()
 }
 
@@ -84,7 +92,10 @@ proptest! {
         let (key, options) = (key(ALL[measure], query, turned, &schema), SortOptions { descending, nulls_first });
         let input = || MemorySourceConfig::try_new_exec(std::slice::from_ref(&batches), schema.clone(), None).unwrap() as Plan;
         let search = Search::of(&key, &schema).expect("a measure of a column and a known vector");
-        let nearest: Plan = Arc::new(NearestExec::new(input(), search, 1, k, options, ["key 0", "slot"]).unwrap());
+        let mut best = Best::new(search, k, options);
+        for batch in &batches {
+            best.offer(batch.column(0), batch.column(1).as_primitive::<UInt64Type>().values()).unwrap();
+        }
 
         let slot: Arc<dyn PhysicalExpr> = Arc::new(Column::new("slot", 1));
         let exprs = [(key, "key 0"), (slot, "slot")].map(|(expr, alias)| ProjectionExpr { expr, alias: alias.to_owned() });
@@ -92,7 +103,9 @@ proptest! {
         let by_slot = PhysicalSortExpr { expr: Arc::new(Column::new("slot", 1)), options: SortOptions::default() };
         let order = LexOrdering::new([PhysicalSortExpr { expr: Arc::new(Column::new("key 0", 0)), options }, by_slot]).unwrap();
         let sorted: Plan = Arc::new(SortExec::new(order, projected).with_fetch(Some(k)));
-        prop_assert_eq!(run(nearest), run(sorted));
+        let sorted = run(sorted);
+        let found = best.batch(sorted_schema()).unwrap();
+        prop_assert_eq!(printed(&[found]), sorted);
     }
 }
 
