@@ -2,7 +2,10 @@
 
 use arrow::error::ArrowError;
 
+#[cfg(feature = "query")]
+use crate::query::QueryError;
 use crate::repo::RepoError;
+use crate::store::StoreError;
 use crate::table::TableError;
 use crate::tree::TreeError;
 
@@ -30,12 +33,61 @@ pub enum LoaderError {
         /// How many there are.
         rows: u64,
     },
+    /// Nothing to load.
+    #[error("there is nothing to load: {0}")]
+    Empty(String),
+    /// Options that cannot be.
+    #[error("{0}")]
+    Options(String),
+    /// A column that is no tensor, and what to do about it.
+    #[error("column '{column}' is {ty}, which cannot become a tensor: {hint}")]
+    NoTensor {
+        /// Its name.
+        column: String,
+        /// Its type.
+        ty: String,
+        /// What to write instead.
+        hint: &'static str,
+    },
+    /// A cell that cannot be loaded.
+    #[error("column '{column}' of {row}: {why}")]
+    BadCell {
+        /// The column.
+        column: String,
+        /// The row, by its id.
+        row: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// No good row was found to stand in for a bad one.
+    #[error("{tried} rows in turn could not be loaded, the last because of column '{column}': {why}")]
+    AllBad {
+        /// How many were tried.
+        tried: u64,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A fault of the loader's own, in one of its threads.
+    #[error("a thread of the loader failed: {0}")]
+    Thread(String),
+    /// A device that is not there, or a tensor that it refused.
+    #[error("{0}")]
+    Device(String),
     /// The repository's own.
     #[error(transparent)]
     Repository(#[from] RepoError),
     /// The table's own.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The store's own, of what is put aside while it is loaded.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The query's own.
+    #[cfg(feature = "query")]
+    #[error(transparent)]
+    Query(#[from] QueryError),
 }
 
 impl From<TreeError> for LoaderError {

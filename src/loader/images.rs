@@ -19,6 +19,34 @@ pub struct Images {
     pub channels: Channels,
     /// Order of the numbers.
     pub layout: Layout,
+    /// Numbers as floats; without, as the bytes that they are.
+    pub normalize: Option<Normalize>,
+}
+
+/// Floats of bytes: `(byte / 255 - mean) / std`, by channel, as torchvision's ToTensor and Normalize.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normalize {
+    /// Red, green and blue; of gray pictures the first.
+    pub mean: [f32; 3],
+    /// Red, green and blue; of gray pictures the first.
+    pub std: [f32; 3],
+}
+
+impl Default for Normalize {
+    /// From 0 to 1.
+    fn default() -> Normalize {
+        Normalize { mean: [0.0; 3], std: [1.0; 3] }
+    }
+}
+
+impl Normalize {
+    /// The float of each byte, by channel: looked up, so that it is the same bit for bit wherever it is done.
+    pub fn floats(&self) -> [[f32; 256]; 3] {
+        std::array::from_fn(|channel| {
+            let (mean, std) = (f64::from(self.mean[channel]), f64::from(self.std[channel]));
+            std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32)
+        })
+    }
 }
 
 /// How a picture is made to fit.
@@ -65,7 +93,7 @@ const DRAWS: u64 = 64;
 
 impl Default for Images {
     fn default() -> Images {
-        Images { size: None, fit: Fit::Centre, flip: false, channels: Channels::Rgb, layout: Layout::Chw }
+        Images { size: None, fit: Fit::Centre, flip: false, channels: Channels::Rgb, layout: Layout::Chw, normalize: None }
     }
 }
 
@@ -95,10 +123,53 @@ pub fn decode(bytes: &[u8], channels: Channels) -> Result<Pixels, String> {
     Ok(Pixels { width, height, channels, values })
 }
 
+fn side_check(height: u32, width: u32) -> Result<(), String> {
+    if (1..=SIDE_MAX).contains(&height) && (1..=SIDE_MAX).contains(&width) {
+        return Ok(());
+    }
+    Err(format!("{height} x {width} is no size for pictures: a side has 1 to {SIDE_MAX} pixels"))
+}
+
 /// A part of a picture: left, top, width and height.
 type Part = (f64, f64, f64, f64);
 
 impl Images {
+    /// Refuses what cannot be done to any picture.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some((height, width)) = self.size {
+            side_check(height, width)?;
+        }
+        if let Fit::Random { area, ratio } = self.fit {
+            let is_range = |(low, high): (f64, f64), most: f64| low > 0.0 && low <= high && high <= most;
+            if !is_range(area, 1.0) || !is_range(ratio, f64::MAX) {
+                return Err(format!(
+                    "a random part of {area:?} of the area with sides of {ratio:?} cannot be cut: both go up, from above 0, the first to 1 at most"
+                ));
+            }
+        }
+        match &self.normalize {
+            Some(normalize) if normalize.std.iter().any(|std| !(std.abs() > 0.0)) => Err("a standard deviation of 0 cannot be divided by".into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the floats of the pixels of one picture, which stand in the order of `layout`.
+    pub fn write_floats(&self, floats: &[[f32; 256]; 3], pixels: &[u8], to: &mut [f32]) {
+        let look_up = |table: &[f32; 256], pixels: &[u8], to: &mut [f32]| to.iter_mut().zip(pixels).for_each(|(to, pixel)| *to = table[usize::from(*pixel)]);
+        match (self.channels, self.layout) {
+            (Channels::Gray, _) => look_up(&floats[0], pixels, to),
+            (Channels::Rgb, Layout::Chw) => {
+                let plane = (pixels.len() / 3).max(1);
+                floats.iter().zip(pixels.chunks(plane)).zip(to.chunks_mut(plane)).for_each(|((table, pixels), to)| look_up(table, pixels, to));
+            }
+            (Channels::Rgb, Layout::Hwc) => {
+                for (to, pixel) in to.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<3>().0) {
+                    *to = std::array::from_fn(|channel| floats[channel][usize::from(pixel[channel])]);
+                }
+            }
+        }
+    }
+
     /// Shape of one picture: as [`Images::layout`] has it.
     pub fn shape(&self, pixels: &Pixels) -> [usize; 3] {
         let (height, width) = self.size.unwrap_or((pixels.height, pixels.width));
@@ -112,9 +183,7 @@ impl Images {
     /// Writes the pixels as bytes, in the order of `layout`, to `to`, which has room for them exactly. `draws` are those of the epoch for augmentation, `place` is the sample's in it.
     pub fn write(&self, pixels: &Pixels, resizer: &mut Resizer, draws: &Draws, place: u64, to: &mut [u8]) -> Result<(), String> {
         let (height, width) = self.size.unwrap_or((pixels.height, pixels.width));
-        if !(1..=SIDE_MAX).contains(&height) || !(1..=SIDE_MAX).contains(&width) {
-            return Err(format!("{height} x {width} is no size for pictures: a side has 1 to {SIDE_MAX} pixels"));
-        }
+        side_check(height, width)?;
         let count = height as usize * width as usize * pixels.channels;
         if to.len() != count {
             return Err(format!("it has {count} numbers, where there is room for {}", to.len()));
@@ -258,6 +327,25 @@ mod tests {
         assert_eq!(made(&gray, &png(&[&[[9; 3], [200; 3]]]), 0), [9, 200]);
         assert_eq!(gray.shape(&decode(&file, Channels::Gray).unwrap()), [1, 2, 3]);
         assert_eq!(hwc.shape(&decode(&file, Channels::Rgb).unwrap()), [2, 3, 3]);
+    }
+
+    #[test]
+    fn floats_are_those_of_the_channel() {
+        let normalize = Normalize { mean: [0.5, 0.25, 0.0], std: [0.5, 1.0, 2.0] };
+        let float = |channel: usize, byte: u8| (f32::from(byte) / 255.0 - normalize.mean[channel]) / normalize.std[channel];
+        let file = png(&[&[A, B, C]]);
+        for (layout, channels) in [(Layout::Hwc, [0, 1, 2, 0, 1, 2, 0, 1, 2]), (Layout::Chw, [0, 0, 0, 1, 1, 1, 2, 2, 2])] {
+            let images = Images { layout, normalize: Some(normalize), ..Images::default() };
+            let bytes = made(&images, &file, 0);
+            let mut floats = vec![0.0; bytes.len()];
+            images.write_floats(&normalize.floats(), &bytes, &mut floats);
+            for ((found, byte), channel) in floats.iter().zip(bytes).zip(channels) {
+                assert!((found - float(channel, byte)).abs() < 1e-6, "{layout:?}");
+            }
+        }
+        let mut gray = [0.0; 2];
+        Images { channels: Channels::Gray, ..Images::default() }.write_floats(&Normalize::default().floats(), &[0, 255], &mut gray);
+        assert_eq!(gray, [0.0, 1.0]);
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 #![cfg(feature = "query")]
 
+mod bad;
+mod batches;
+mod gallery;
+
 use std::sync::Arc;
 
 use arrow::array::AsArray;

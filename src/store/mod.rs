@@ -18,6 +18,7 @@ use bytes::Bytes;
 pub use fault::{Fault, FaultStore};
 pub use local::LocalStore;
 pub use memory::MemoryStore;
+pub use recycle::Recycled;
 
 /// A place for the files of one repository. Paths are relative, with `/` between their parts.
 ///

@@ -1,0 +1,367 @@
+//! Makes a batch: reads the cells of its rows, decodes pictures each into its own part of the batch's buffer, and finds others for rows that cannot be loaded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, UInt8Array};
+use arrow::buffer::{BooleanBuffer, Buffer, ScalarBuffer};
+use arrow::compute::{concat, interleave};
+use bytes::Bytes;
+use fast_image_resize::Resizer;
+
+use crate::store::Recycled;
+
+use super::batch::Batch;
+use super::field::{Data, Field, Kind, no_picture, pictures};
+use super::images::{Channels, Images, decode};
+use super::options::{BadRows, Options};
+use super::random::{Draws, Use};
+use super::selection::{Cells, Selection};
+use super::{LastBatch, LoaderError};
+
+/// Rows that are tried in the place of a bad one.
+const TRIES: u64 = 64;
+
+/// What the loader's threads count.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub skipped: AtomicU64,
+    pub bytes: AtomicU64,
+    pub read_nanos: AtomicU64,
+    pub decode_nanos: AtomicU64,
+}
+
+impl Counters {
+    pub fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn read(&self, since: Instant, cells: &[ArrayRef]) {
+        Counters::add(&self.read_nanos, since.elapsed().as_nanos() as u64);
+        let bytes: usize = cells.iter().map(|cells| cells.to_data().get_slice_memory_size().unwrap_or_default()).sum();
+        Counters::add(&self.bytes, bytes as u64);
+    }
+}
+
+/// Rows that were read together: those of this rank in a window of the order.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// The rows, in the order in which they are loaded.
+    pub rows: Vec<u64>,
+    /// Their cells in the columns that are read so.
+    pub cells: Vec<Cells>,
+    /// Says that it is gone.
+    pub _held: super::pool::Held,
+}
+
+/// A batch that is to be made.
+pub(super) struct Task {
+    pub sequence: u64,
+    pub epoch: u64,
+    /// Its rows, as parts of windows.
+    pub pieces: Vec<(Arc<Window>, std::ops::Range<usize>)>,
+    /// The place of its first sample in the epoch.
+    pub place: u64,
+    /// Samples of the epoch that are delivered with it, on all ranks.
+    pub delivered: u64,
+    pub is_last: bool,
+}
+
+/// How batches are made of a selection.
+pub(super) struct Maker {
+    pub selection: Selection,
+    pub options: Options,
+    pub kinds: Vec<Kind>,
+    /// Columns that are read for each batch; the others are read for each window.
+    pub direct: Vec<usize>,
+    pub windowed: Vec<usize>,
+    pub floats: Option<Box<[[f32; 256]; 3]>>,
+    pub counters: Arc<Counters>,
+}
+
+/// What a thread keeps from picture to picture.
+#[derive(Default)]
+pub(super) struct Tools {
+    resizer: Resizer,
+    pixels: Vec<u8>,
+}
+
+/// The pictures of one column of a batch.
+struct Pictures {
+    column: usize,
+    shape: Option<[usize; 3]>,
+    rows: usize,
+    numbers: Numbers,
+}
+
+enum Numbers {
+    None,
+    Bytes(Recycled),
+    Floats(Vec<f32>),
+}
+
+/// A cell that cannot be loaded.
+struct Bad {
+    row: usize,
+    column: usize,
+    why: String,
+}
+
+impl Maker {
+    /// Makes a batch.
+    pub fn make(&self, task: &Task, tools: &mut Tools) -> Result<Batch, LoaderError> {
+        let mut rows: Vec<u64> = Vec::new();
+        for (window, range) in &task.pieces {
+            rows.extend(window.rows.get(range.clone()).unwrap_or_default());
+        }
+        let started = Instant::now();
+        let mut cells = self.cells(task, &rows)?;
+        self.counters.read(started, &cells);
+
+        let started = Instant::now();
+        let mut bad: Vec<Bad> = Vec::new();
+        for (column, (kind, cells)) in self.kinds.iter().zip(&cells).enumerate() {
+            bad.extend(kind.bad(cells, self.options.lists).into_iter().map(|(row, why)| Bad { row, column, why }));
+        }
+        let padding = if self.options.last == LastBatch::Pad { (self.options.batch as usize).saturating_sub(rows.len()) } else { 0 };
+        let augment = Draws::new(self.options.seed.unwrap_or(0), task.epoch, Use::Augment);
+        let mut decoded = Vec::new();
+        if let Some(images) = &self.options.images {
+            for (column, _) in self.kinds.iter().enumerate().filter(|(_, kind)| **kind == Kind::Pixels) {
+                let mut pictures = Pictures::new(column, images, rows.len() + padding, self.floats.is_some());
+                let files = cells.get(column).and_then(|cells| cells.as_binary_opt::<i32>());
+                for (row, file) in files.into_iter().flat_map(|files| files.iter().enumerate()) {
+                    let Some(file) = file else { continue };
+                    if let Err(why) = self.decode(&mut pictures, images, file, row, (&augment, task.place), tools, &rows)? {
+                        bad.push(Bad { row, column, why });
+                    }
+                }
+                decoded.push(pictures);
+            }
+        }
+        let mut missing: Vec<Vec<usize>> = vec![Vec::new(); self.kinds.len()];
+        match self.options.bad_rows {
+            BadRows::Stop => {
+                if let Some(first) = bad.iter().min_by_key(|bad| bad.row) {
+                    let row = rows.get(first.row).map_or_else(String::new, |row| self.selection.name(*row));
+                    return Err(LoaderError::BadCell { column: self.name(first.column), row, why: first.why.clone() });
+                }
+            }
+            BadRows::Null => {
+                for bad in &bad {
+                    if let Some(rows) = missing.get_mut(bad.column) {
+                        rows.push(bad.row);
+                    }
+                }
+            }
+            BadRows::Skip => {
+                bad.sort_by_key(|bad| bad.row);
+                bad.dedup_by_key(|bad| bad.row);
+                let mut substitutes = Vec::with_capacity(bad.len());
+                for bad in &bad {
+                    let (row, cells) = self.substitute(bad, task, &mut decoded, tools, &rows)?;
+                    substitutes.push((bad.row, cells));
+                    if let Some(known) = rows.get_mut(bad.row) {
+                        *known = row;
+                    }
+                }
+                Counters::add(&self.counters.skipped, bad.len() as u64);
+                cells = self.replaced(cells, &substitutes)?;
+            }
+        }
+        let valid = rows.len();
+        let mut fields = Vec::with_capacity(self.kinds.len());
+        for (column, (kind, cells)) in self.kinds.iter().zip(cells).enumerate() {
+            let missing = missing.get(column).map(Vec::as_slice).unwrap_or_default();
+            let data = match decoded.iter_mut().find(|pictures| pictures.column == column) {
+                Some(pictures) => pictures.finish(missing, valid, self.options.images.as_ref())?,
+                None => kind.collate(cells, missing, padding, self.options.lists)?,
+            };
+            let mask = (!missing.is_empty()).then(|| BooleanBuffer::collect_bool(valid + padding, |row| row < valid && !missing.contains(&row)));
+            fields.push(Field { name: self.name(column), data, mask });
+        }
+        Counters::add(&self.counters.decode_nanos, started.elapsed().as_nanos() as u64);
+        Ok(Batch { epoch: task.epoch, is_last: task.is_last, delivered: task.delivered, valid, rows, fields })
+    }
+
+    fn name(&self, column: usize) -> String {
+        self.selection.columns().get(column).map_or_else(String::new, |column| column.name.clone())
+    }
+
+    /// The cells of a batch's rows, by column.
+    fn cells(&self, task: &Task, rows: &[u64]) -> Result<Vec<ArrayRef>, LoaderError> {
+        let mut found: Vec<Option<ArrayRef>> = vec![None; self.kinds.len()];
+        for (at, column) in self.windowed.iter().enumerate() {
+            let parts = task.pieces.iter().filter_map(|(window, range)| Some(window.cells.get(at)?.slice(range.start, range.len())));
+            let parts = parts.collect::<Result<Vec<_>, _>>()?;
+            let whole = match parts.as_slice() {
+                [one] => one.clone(),
+                [] => arrow::array::new_empty_array(&self.storage(*column)),
+                many => concat(&many.iter().map(|part| &**part).collect::<Vec<_>>())?,
+            };
+            found.get_mut(*column).map(|found| found.replace(whole));
+        }
+        for (column, cells) in self.direct.iter().zip(self.selection.gather(&self.direct, rows)?) {
+            let whole = cells.in_order()?;
+            found.get_mut(*column).map(|found| found.replace(whole));
+        }
+        Ok(found.into_iter().enumerate().map(|(column, cells)| cells.unwrap_or_else(|| arrow::array::new_empty_array(&self.storage(column)))).collect())
+    }
+
+    fn storage(&self, column: usize) -> arrow::datatypes::DataType {
+        self.selection.columns().get(column).map_or(arrow::datatypes::DataType::Null, |column| column.ty.storage())
+    }
+
+    /// Decodes a picture into its place. The inner error is of the picture, the outer one of the whole.
+    #[allow(clippy::too_many_arguments)]
+    fn decode(
+        &self,
+        pictures: &mut Pictures,
+        images: &Images,
+        file: &[u8],
+        row: usize,
+        (draws, place): (&Draws, u64),
+        tools: &mut Tools,
+        rows: &[u64],
+    ) -> Result<Result<(), String>, LoaderError> {
+        let pixels = match decode(file, images.channels) {
+            Ok(pixels) => pixels,
+            Err(why) => return Ok(Err(why)),
+        };
+        let shape = images.shape(&pixels);
+        let known = *pictures.shape.get_or_insert(shape);
+        if shape != known {
+            let why = format!("its pixels are {shape:?}, those of the pictures before it {known:?}: give a size that all are made to fit");
+            let row = rows.get(row).map_or_else(String::new, |row| self.selection.name(*row));
+            return Err(LoaderError::BadCell { column: self.name(pictures.column), row, why });
+        }
+        let count: usize = shape.iter().product();
+        let range = row * count..(row + 1) * count;
+        let place = place + row as u64;
+        pictures.make_room();
+        Ok(match (&mut pictures.numbers, &self.floats) {
+            (Numbers::Bytes(bytes), _) => match bytes.bytes_mut().get_mut(range) {
+                Some(to) => images.write(&pixels, &mut tools.resizer, draws, place, to),
+                None => Err("there is no room for it".into()),
+            },
+            (Numbers::Floats(numbers), Some(floats)) => {
+                tools.pixels.resize(count, 0);
+                let written = images.write(&pixels, &mut tools.resizer, draws, place, &mut tools.pixels);
+                if let Some(to) = numbers.get_mut(range) {
+                    images.write_floats(floats, &tools.pixels, to);
+                }
+                written
+            }
+            _ => Err("there is no room for it".into()),
+        })
+    }
+
+    /// A row that can be loaded in the place of one that cannot: drawn by seed, epoch and place, so it is the same on all ranks and threads.
+    fn substitute(&self, bad: &Bad, task: &Task, decoded: &mut [Pictures], tools: &mut Tools, rows: &[u64]) -> Result<(u64, Vec<ArrayRef>), LoaderError> {
+        let seed = self.options.seed.unwrap_or(0);
+        let (draws, augment) = (Draws::new(seed, task.epoch, Use::Substitutes), Draws::new(seed, task.epoch, Use::Augment));
+        let place = task.place + bad.row as u64;
+        let all: Vec<usize> = (0..self.kinds.len()).collect();
+        let mut last = (bad.column, bad.why.clone());
+        'tries: for attempt in 0..TRIES {
+            let row = draws.below(place.wrapping_mul(TRIES).wrapping_add(attempt), self.selection.rows().max(1));
+            let cells = self.selection.gather(&all, &[row])?;
+            let cells = cells.into_iter().map(Cells::in_order).collect::<Result<Vec<_>, _>>()?;
+            for (column, (kind, cells)) in self.kinds.iter().zip(&cells).enumerate() {
+                if let Some((_, why)) = kind.bad(cells, self.options.lists).pop() {
+                    last = (column, why);
+                    continue 'tries;
+                }
+            }
+            if let Some(images) = &self.options.images {
+                for pictures in decoded.iter_mut() {
+                    let file = cells.get(pictures.column).and_then(|cells| cells.as_binary_opt::<i32>()).filter(|files| !files.is_empty());
+                    let Some(file) = file else { continue };
+                    let file = file.value(0).to_vec();
+                    if let Err(why) = self.decode(pictures, images, &file, bad.row, (&augment, task.place), tools, rows)? {
+                        last = (pictures.column, why);
+                        continue 'tries;
+                    }
+                }
+            }
+            return Ok((row, cells));
+        }
+        Err(LoaderError::AllBad { tried: TRIES + 1, column: self.name(last.0), why: last.1 })
+    }
+
+    /// The cells with those of other rows in the place of some.
+    fn replaced(&self, cells: Vec<ArrayRef>, substitutes: &[(usize, Vec<ArrayRef>)]) -> Result<Vec<ArrayRef>, LoaderError> {
+        if substitutes.is_empty() {
+            return Ok(cells);
+        }
+        let mut out = Vec::with_capacity(cells.len());
+        for (column, (cells, kind)) in cells.into_iter().zip(&self.kinds).enumerate() {
+            if *kind == Kind::Pixels {
+                out.push(cells);
+                continue;
+            }
+            let mut places: Vec<(usize, usize)> = (0..cells.len()).map(|row| (0, row)).collect();
+            let mut from: Vec<&dyn Array> = vec![&*cells];
+            for (row, others) in substitutes {
+                if let (Some(place), Some(other)) = (places.get_mut(*row), others.get(column)) {
+                    *place = (from.len(), 0);
+                    from.push(&**other);
+                }
+            }
+            out.push(interleave(&from, &places)?);
+        }
+        Ok(out)
+    }
+}
+
+impl Pictures {
+    fn new(column: usize, images: &Images, rows: usize, is_float: bool) -> Pictures {
+        let channels = if images.channels == Channels::Gray { 1 } else { 3 };
+        let shape = images.size.map(|(height, width)| match no_picture(channels, images.layout) {
+            [0, 0, n] => [height as usize, width as usize, n],
+            [n, ..] => [n, height as usize, width as usize],
+        });
+        let numbers = if is_float { Numbers::Floats(Vec::new()) } else { Numbers::None };
+        Pictures { column, shape, rows, numbers }
+    }
+
+    /// Room for all pictures of the batch, once the shape of one is known.
+    fn make_room(&mut self) {
+        let count = self.rows * self.shape.map_or(0, |shape| shape.iter().product());
+        match &mut self.numbers {
+            Numbers::None => self.numbers = Numbers::Bytes(Recycled::new(count)),
+            Numbers::Floats(numbers) if numbers.len() != count => *numbers = vec![0.0; count],
+            _ => {}
+        }
+    }
+
+    /// The numbers of all pictures; zeros for those that are missing, and behind the last.
+    fn finish(&mut self, missing: &[usize], valid: usize, images: Option<&Images>) -> Result<Data, LoaderError> {
+        let images = images.ok_or_else(|| LoaderError::Options("pictures are not decoded".into()))?;
+        let channels = if images.channels == Channels::Gray { 1 } else { 3 };
+        let shape = self.shape.unwrap_or_else(|| no_picture(channels, images.layout));
+        let count: usize = shape.iter().product();
+        self.shape = Some(shape);
+        self.make_room();
+        let blank = missing.iter().copied().chain(valid..self.rows);
+        let total = count * self.rows;
+        let values: ArrayRef = match std::mem::replace(&mut self.numbers, Numbers::None) {
+            Numbers::None => Arc::new(UInt8Array::from(Vec::<u8>::new())),
+            Numbers::Bytes(mut bytes) => {
+                for row in blank {
+                    bytes.bytes_mut().get_mut(row * count..(row + 1) * count).map(|to| to.fill(0));
+                }
+                let buffer = Buffer::from(Bytes::from_owner(bytes).slice(..total));
+                Arc::new(UInt8Array::new(ScalarBuffer::new(buffer, 0, total), None))
+            }
+            Numbers::Floats(mut numbers) => {
+                for row in blank {
+                    numbers.get_mut(row * count..(row + 1) * count).map(|to| to.fill(0.0));
+                }
+                Arc::new(Float32Array::from(numbers))
+            }
+        };
+        Ok(Data::Tensor { values, shape: pictures(self.rows, shape), lengths: None })
+    }
+}
