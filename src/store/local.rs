@@ -9,7 +9,7 @@ use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -40,7 +40,19 @@ static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 pub struct LocalStore {
     root: PathBuf,
     /// Files are immutable: one opened before stays good, even when it is deleted.
-    open: Mutex<HashMap<String, Arc<File>>>,
+    open: Mutex<HashMap<String, Arc<OpenFile>>>,
+}
+
+/// A file that is held open for reading.
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    length: u64,
+    /// Bytes that were gone through by [`Store::map`].
+    gone_through: AtomicU64,
+    /// The whole file as the system's cache has it, once all of it was gone through and it is read again: whoever reads once (an import, an export, a merge) maps parts and lets them go, so that its
+    /// memory does not grow with the file; a table that is searched over and over costs no system calls and no page faults any more.
+    whole: OnceLock<Bytes>,
 }
 
 impl LocalStore {
@@ -74,16 +86,18 @@ impl LocalStore {
         self.root.join(path)
     }
 
-    fn files(&self) -> MutexGuard<'_, HashMap<String, Arc<File>>> {
+    fn files(&self) -> MutexGuard<'_, HashMap<String, Arc<OpenFile>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn file(&self, path: &str) -> Result<Arc<File>, StoreError> {
+    fn file(&self, path: &str) -> Result<Arc<OpenFile>, StoreError> {
         if let Some(file) = self.files().get(path) {
             return Ok(file.clone());
         }
         let full = self.path(path);
-        let file = Arc::new(File::open(&full).map_err(|e| StoreError::io(full.display(), e))?);
+        let file = File::open(&full).map_err(|e| StoreError::io(full.display(), e))?;
+        let length = file.metadata().map_err(|e| StoreError::io(full.display(), e))?.len();
+        let file = Arc::new(OpenFile { file, length, gone_through: AtomicU64::new(0), whole: OnceLock::new() });
         let mut files = self.files();
         if files.len() >= OPEN_FILES_MAX {
             // All are as good as each other: opening again costs microseconds.
@@ -169,18 +183,15 @@ fn read_range(file: &File, path: &Path, range: Range<u64>) -> Result<Bytes, Stor
     Ok(Bytes::from_owner(buffer).slice(padding..end))
 }
 
-/// The `n` bytes of `file` from `start` on, as they lie in the system's cache: nothing is copied. Where the file system cannot map files they are read.
-fn map_range(file: &File, path: &Path, start: u64, n: usize) -> Result<Bytes, StoreError> {
-    let length = file.metadata().map(|m| m.len()).map_err(|e| StoreError::io(path.display(), e))?;
-    if start.checked_add(n as u64).is_none_or(|end| end > length) {
-        return Err(StoreError::Short { path: path.display().to_string(), length, wanted: start.saturating_add(n as u64) });
+/// The `n` bytes of `file` from `start` on, as they lie in the system's cache: nothing is copied. `None` where the file system cannot map files.
+fn map_range(open: &OpenFile, start: u64, n: usize) -> Option<Bytes> {
+    if start.checked_add(n as u64).is_none_or(|end| end > open.length) {
+        return None;
     }
     // SAFETY: a store's files are never written again, nor cut, once they are there, and one that is deleted stays whole for whoever holds it: the bytes do not change while they are
     // borrowed. Somebody who cuts a pack by hand meanwhile ends the process, as with Git's packs.
-    match unsafe { memmap2::MmapOptions::new().offset(start).len(n).map(file) } {
-        Ok(mapped) => Ok(Bytes::from_owner(mapped)),
-        Err(_) => read_range(file, path, start..start + n as u64),
-    }
+    let mapped = unsafe { memmap2::MmapOptions::new().offset(start).len(n).map(&open.file) };
+    mapped.ok().map(Bytes::from_owner)
 }
 
 /// How many bytes from the start of a buffer on are no multiple of [`ALIGN`].
@@ -214,14 +225,25 @@ impl Store for LocalStore {
     }
 
     fn read(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
-        read_range(self.file(path)?.as_ref(), &self.path(path), range)
+        read_range(&self.file(path)?.file, &self.path(path), range)
     }
 
     fn map(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
-        match range.end.checked_sub(range.start).and_then(|n| usize::try_from(n).ok()) {
-            Some(n) if n >= MAPPED_BYTES_MIN => map_range(self.file(path)?.as_ref(), &self.path(path), range.start, n),
-            _ => self.read(path, range),
+        let open = self.file(path)?;
+        let copied = || read_range(&open.file, &self.path(path), range.clone());
+        let place = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok()).filter(|(start, end)| start <= end && range.end <= open.length);
+        let Some((start, end)) = place else { return copied() };
+        let n = end - start;
+        if open.gone_through.fetch_add(n as u64, Ordering::Relaxed) >= open.length {
+            let map = || usize::try_from(open.length).ok().and_then(|length| map_range(&open, 0, length)).unwrap_or_default();
+            if let Some(bytes) = open.whole.get_or_init(map).get(start..end) {
+                return Ok(open.whole.get_or_init(map).slice_ref(bytes));
+            }
         }
+        if n < MAPPED_BYTES_MIN {
+            return copied();
+        }
+        map_range(&open, range.start, n).map_or_else(copied, Ok)
     }
 
     fn length(&self, path: &str) -> Result<u64, StoreError> {
@@ -364,5 +386,38 @@ impl Drop for LocalFile {
             // Left behind, it would be cleared later; nothing else can be done about it here.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_gone_through_again_stays_mapped() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::create(dir.path()).unwrap();
+        let bytes: Vec<u8> = (0..(3u32 << 18)).map(|i| (i * 7 + (i >> 8)) as u8).collect();
+        let mut file = store.create().unwrap();
+        file.write(&bytes).unwrap();
+        file.finish("packs/a").unwrap();
+        let (half, whole) = (1 << 18..2 << 18, 0..3 << 18);
+        let read = |range: Range<u64>| {
+            let found = store.map("packs/a", range.clone()).unwrap();
+            assert_eq!(found, bytes[range.start as usize..range.end as usize]);
+            found
+        };
+        let (first, again) = (read(half.clone()), read(half.clone()));
+        assert_ne!(first.as_ptr(), again.as_ptr(), "mapped for each, while not all was gone through");
+        read(whole.clone());
+        let (part, all) = (read(half.start + 5..half.start + 9), read(whole));
+        assert_eq!(part.as_ptr() as usize, all.as_ptr() as usize + half.start as usize + 5);
+        // Deleted, it is there for whoever holds it open.
+        std::fs::remove_file(dir.path().join("packs/a")).unwrap();
+        assert_eq!(read(half.clone()).as_ptr() as usize, all.as_ptr() as usize + half.start as usize);
+        assert!(matches!(store.map("packs/a", 5..(3 << 18) + 1), Err(StoreError::Short { .. })));
+        #[allow(clippy::reversed_empty_ranges)]
+        let turned = store.map("packs/a", 9..5);
+        assert!(matches!(turned, Err(StoreError::Short { .. })));
     }
 }

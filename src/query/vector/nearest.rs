@@ -29,8 +29,8 @@ use super::{Measure, VectorFunction, Vectors, refused};
 
 /// Rows whose sums are held at once: they stay in the nearest cache.
 const BLOCK_ROWS: usize = 64;
-/// Bytes of vectors that are read at once: some blocks, of which the second cache has room for all.
-const STEP_BYTES: usize = 192 << 10;
+/// Bytes of vectors that are read at once.
+const STEP_BYTES: usize = 1 << 20;
 /// More rows than these are sorted, which can spill; their places here are a megabyte.
 const KEPT_MAX: usize = 64 << 10;
 
@@ -78,8 +78,8 @@ impl Search {
     }
 }
 
-/// The first rows of a scan by a [`Search`], those of each partition for itself: puts out key and slot, in order; rows as near as each other by slot. Reads and adds up on one thread a partition,
-/// a few blocks at a time: what was read is still in the nearest cache.
+/// The first rows of a scan by a [`Search`], those of each partition for itself: puts out key and slot, in order; rows as near as each other by slot. Reads and adds up on one thread a partition:
+/// what was read last is still in a cache near to it.
 #[derive(Debug)]
 pub struct NearestExec {
     scan: TableExec,
