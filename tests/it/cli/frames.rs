@@ -261,7 +261,7 @@ fn videos_are_kept_as_large_values() {
     assert!(studio.s.ok(["status", "--json"]).contains("\"clean\":true"));
     studio.import("more clips/small.mp4 --fps 2 --keep=films");
     studio.s.ok(["undo"]);
-    let tables = studio.s.ok(["table"]);
+    let tables = studio.s.ok(["table", "list"]);
     assert!(!tables.contains("more") && !tables.contains("films") && tables.contains("videos"), "{tables}");
     assert!(studio.s.refused(2, ["import", "x", "clips/small.mp4", "--fps", "1", "--keep=x"]).contains("'x' is to hold the frames and the videos"));
     studio.s.ok(["verify"]);
