@@ -6,12 +6,14 @@ use crate::base::TableId;
 use crate::base::progress::Unit;
 use crate::chunk::Objects;
 use crate::format::Type;
+use crate::format::snapshot::Snapshot;
 use crate::table::key::KeyIndex;
 use crate::table::replace::{Changes, Rewriter, RowPrinter, match_rows};
 use crate::table::schema::{unify, widens};
 use crate::table::write::RowWriter;
 use crate::table::{Schema, Table, TableError};
 
+use super::files::video::{VideoOptions, VideoRows};
 use super::files::{self, Batch, Batches, FileError, Input, ReadOptions, Skipped};
 use super::keys::Keys;
 use super::{Repo, RepoError};
@@ -35,10 +37,13 @@ pub enum ImportMode {
 pub struct ImportOptions {
     /// What to do with rows that are there.
     pub mode: ImportMode,
-    /// The columns that become the table's key; empty for the key that it has, if any.
+    /// The columns that become the table's key; empty for the key that it has, if any. A new table of videos gets [`VideoOptions::key`] then.
     pub key: Vec<String>,
     /// How to read the files.
     pub read: ReadOptions,
+    /// Of videos: the table that the videos themselves are kept in, a row each. Its rows are matched by `video_id`; with [`ImportMode::Replace`] those of other
+    /// videos are removed.
+    pub keep: Option<String>,
 }
 
 /// What an import did.
@@ -54,42 +59,80 @@ pub struct Imported {
     pub columns: usize,
     /// What was left out or made null.
     pub skipped: Vec<Skipped>,
+    /// What became of the table of videos, if they are kept.
+    pub kept: Option<Box<Imported>>,
 }
 
 impl Repo {
     /// Imports files into a table of the working state, as one operation logged as `command`. Memory stays bounded, whatever the files' size; where it fails, nothing has
     /// changed.
     pub fn import(&self, name: &str, inputs: &[Input], options: &ImportOptions, command: &str) -> Result<Imported, RepoError> {
-        crate::base::name::check_label("table", name)?;
+        let videos = self.videos(name, options)?;
+        for name in std::iter::once(name).chain(options.keep.as_deref()) {
+            crate::base::name::check_label("table", name)?;
+        }
         let mut done = None;
         self.update_working(command, |snapshot| -> Result<_, RepoError> {
             let mut snapshot = snapshot.clone();
-            if snapshot.views.contains_key(name) {
-                return Err(super::working::no_table(&snapshot, name, None));
+            let (options, keep) = videos.as_ref().map_or((options, None), |(frames, keep)| (frames, keep.as_ref()));
+            let mut imported = self.import_into(&mut snapshot, name, inputs, options)?;
+            if let Some((name, options)) = keep {
+                imported.kept = Some(Box::new(self.import_into(&mut snapshot, name, inputs, options)?));
             }
-            let existing = match (snapshot.tables.get(name), options.mode) {
-                (Some(_), ImportMode::Create) => {
-                    return Err(RepoError::refused_with(
-                        format!("table '{name}' exists already"),
-                        "add rows with --append, update them with --key COLUMN, or make the table equal to the file with --replace",
-                    ));
-                }
-                (Some(id), _) => Some(Table::load(self.objects(), *id)?),
-                (None, ImportMode::Append) => return Err(super::working::no_table(&snapshot, name, None)),
-                (None, _) => None,
-            };
-            let import = Import { repo: self, inputs, options, seed: table_seed(name, self.working()?.base) };
-            let (table, imported) = match existing {
-                None => import.create()?,
-                Some(table) => import.change_existing(table)?,
-            };
-            snapshot.tables.insert(name.to_owned(), table.store(self.objects())?);
             done = Some(imported);
             Ok(snapshot)
         })?;
         done.ok_or(RepoError::Interrupted)
     }
+
+    fn import_into(&self, snapshot: &mut Snapshot, name: &str, inputs: &[Input], options: &ImportOptions) -> Result<Imported, RepoError> {
+        if snapshot.views.contains_key(name) {
+            return Err(super::working::no_table(snapshot, name, None));
+        }
+        let existing = match (snapshot.tables.get(name), options.mode) {
+            (Some(_), ImportMode::Create) => {
+                return Err(RepoError::refused_with(
+                    format!("table '{name}' exists already"),
+                    "add rows with --append, update them with --key COLUMN, or make the table equal to the file with --replace",
+                ));
+            }
+            (Some(id), _) => Some(Table::load(self.objects(), *id)?),
+            (None, ImportMode::Append) => return Err(super::working::no_table(snapshot, name, None)),
+            (None, _) => None,
+        };
+        let import = Import { repo: self, inputs, options, seed: table_seed(name, self.working()?.base) };
+        let (table, imported) = match existing {
+            None => import.create()?,
+            Some(table) => import.change_existing(table)?,
+        };
+        snapshot.tables.insert(name.to_owned(), table.store(self.objects())?);
+        Ok(imported)
+    }
+
+    /// Of an import of videos: how the frames are read, and how the videos themselves, into the table of that name.
+    fn videos(&self, table: &str, options: &ImportOptions) -> Result<Option<Videos>, RepoError> {
+        let Some(mut video) = options.read.video.clone() else { return Ok(None) };
+        if options.keep.as_deref() == Some(table) {
+            return Err(RepoError::refused_with(format!("'{table}' is to hold the frames and the videos"), "keep the videos in another table: --keep=TABLE"));
+        }
+        if video.ffmpeg.is_none() {
+            video.ffmpeg = self.environment.variable("DSV_FFMPEG").map(Into::into);
+        }
+        let with = |video: VideoOptions, options: ImportOptions| ImportOptions { read: ReadOptions { video: Some(video), ..options.read.clone() }, ..options };
+        let frames = with(video.clone(), options.clone());
+        let keep = options.keep.clone().map(|name| {
+            let mode = if options.mode == ImportMode::Replace { ImportMode::Replace } else { ImportMode::Upsert };
+            let videos = VideoOptions { rows: VideoRows::Videos, ..video };
+            let key = videos.key();
+            let read = ReadOptions { types: vec![], schema: None, ..options.read.clone() };
+            (name, with(videos, ImportOptions { mode, key, read, keep: None }))
+        });
+        Ok(Some((frames, keep)))
+    }
 }
+
+/// How frames are read, and how the videos that are kept, with the table's name.
+type Videos = (ImportOptions, Option<(String, ImportOptions)>);
 
 /// The id of a table that is made now: it follows from the name and the commit it is made on, so that the same table made twice from one commit is one table.
 pub(super) fn table_seed(name: &str, base: Option<crate::base::CommitId>) -> TableId {
@@ -130,16 +173,20 @@ impl Import<'_> {
     }
 
     fn create(&self) -> Result<(Table, Imported), RepoError> {
-        let mut batches = self.open(self.inputs, Vec::new(), &self.options.key, IMPORTING)?;
+        let mut names = self.options.key.clone();
+        if names.is_empty() {
+            names = self.options.read.video.as_ref().map(VideoOptions::key).unwrap_or_default();
+        }
+        let mut batches = self.open(self.inputs, Vec::new(), &names, IMPORTING)?;
         let columns = batches.columns().to_vec();
         let mut schema = Schema::of(self.seed, &columns);
-        let key = indices(&schema, &self.options.key)?;
+        let key = indices(&schema, &names)?;
         schema.key = key.iter().map(|i| schema.columns[*i].id).collect();
         let table = Table::create(self.objects(), self.seed, schema)?;
         let (table, added) = self.add(table, &mut *batches, &columns, None)?;
         let rows = table.rows(self.objects())?;
         let changes = Changes { added, ..Changes::default() };
-        Ok((table, Imported { created: true, changes, rows, columns: columns.len(), skipped: batches.skipped().to_vec() }))
+        Ok((table, Imported { created: true, changes, rows, columns: columns.len(), skipped: batches.skipped().to_vec(), kept: None }))
     }
 
     /// Appends all rows. Keys are tested among the new rows, and against `known` where there are old ones.
@@ -205,7 +252,7 @@ impl Import<'_> {
             self.rewrite_by_key(table, &mut *batches, &columns, index, false)?
         };
         let rows = table.rows(objects)?;
-        Ok((table.clone(), Imported { created: false, changes, rows, columns: table.columns.len(), skipped: batches.skipped().to_vec() }))
+        Ok((table.clone(), Imported { created: false, changes, rows, columns: table.columns.len(), skipped: batches.skipped().to_vec(), kept: None }))
     }
 
     fn rewrite_by_key(
@@ -307,7 +354,7 @@ impl Import<'_> {
             self.rewrite_by_key(table, &mut *batches, &columns, index, true)?
         };
         let rows = table.rows(objects)?;
-        Ok((table, Imported { created: false, changes, rows, columns: columns.len(), skipped: batches.skipped().to_vec() }))
+        Ok((table, Imported { created: false, changes, rows, columns: columns.len(), skipped: batches.skipped().to_vec(), kept: None }))
     }
 
     /// For each row of the file the slot of the row it is, by content in order. Columns that the table did not have are left out of the comparison.

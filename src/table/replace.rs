@@ -10,6 +10,7 @@ use imara_diff::{Algorithm, Diff, InternedInput};
 use crate::chunk::Objects;
 use crate::format::Type;
 use crate::format::array::to_storage;
+use crate::format::node::Slice;
 use crate::tree::Rope;
 
 use super::arrange::{Piece, push_piece};
@@ -101,11 +102,16 @@ impl Rewriter {
             for i in differ {
                 touched[plain[i as usize]] = true;
             }
+            let mut reader = self.table.reader(&self.objects, *column)?;
             for i in &with_file {
                 let (slot, row) = matched[*i];
-                let null = arrow::array::new_null_array(&described.ty.storage(), 1);
                 let Some(cell) = files.get(&row) else { continue };
-                writer.push(&null, &[(0, &cell.source)])?;
+                // Equal bytes have one tree, and what is there already is not written again.
+                let now = writer.store(&cell.source)?;
+                if matches!(reader.find(slot)?.0, Slice::Large(before) if before == now) {
+                    continue;
+                }
+                writer.push_large(now)?;
                 changed.push(slot);
                 touched[*i] = true;
             }

@@ -395,6 +395,38 @@ fn large_values_are_ropes() {
 }
 
 #[test]
+fn a_large_value_that_is_there_is_no_change() {
+    let objects = full();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, byte: u8| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, vec![byte; 5 << 20]).unwrap();
+        path
+    };
+    let (one, other) = (file("one", 1), file("other", 2));
+    let id = TableId([2; 16]);
+    let columns = vec![("clip".to_owned(), Type::BINARY)];
+    let mut table = Table::create(&objects, id, Schema::of(id, &columns)).unwrap();
+    let nulls = RecordBatch::try_from_iter_with_nullable([("clip", Arc::new(BinaryArray::from_opt_vec(vec![None, None])) as ArrayRef, true)]).unwrap();
+    let mut writer = RowWriter::new(&objects, &table, &columns).unwrap();
+    writer.push(&nulls, &[LargeCell { row: 0, column: 0, source: one.clone() }]).unwrap();
+    table = table.append(&objects, writer.finish().unwrap()).unwrap();
+    // The second row is null at first.
+    for (files, cells) in [([&one, &other], 1), ([&one, &other], 0), ([&other, &other], 1), ([&one, &one], 2)] {
+        let mut rewriter = Rewriter::new(&objects, &Arc::new(table), &columns).unwrap();
+        let large: Vec<LargeCell> = files.iter().zip(0..).map(|(file, row)| LargeCell { row, column: 0, source: (*file).clone() }).collect();
+        rewriter.push(&nulls, &large, &[Some(0), Some(1)]).unwrap();
+        let (rewritten, changes) = rewriter.finish(true).unwrap();
+        assert_eq!(changes, Changes { changed: cells, cells, ..Changes::default() });
+        let now = rewritten.take(&objects, &[0, 1], &[0]).unwrap();
+        for (row, file) in files.iter().enumerate() {
+            assert!(now.column(0).as_binary::<i32>().value(row) == std::fs::read(file).unwrap());
+        }
+        table = rewritten;
+    }
+}
+
+#[test]
 fn an_edit_of_a_wide_column_writes_little() {
     let objects = full();
     let rows: Vec<Row> = (0..50_000i64).map(|i| (Some(i), Some(blake3::hash(&i.to_le_bytes()).to_string()))).collect();

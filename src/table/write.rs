@@ -58,10 +58,8 @@ impl ColumnWriter {
     pub fn push(&mut self, values: &ArrayRef, sources: &[(usize, &PathBuf)]) -> Result<(), TableError> {
         let mut values = self.fit(values)?;
         for (row, path) in sources {
-            let fail = |source| TableError::Source { path: (*path).clone(), source };
-            let mut file = File::open(path).map_err(fail)?;
-            let large = large::write(&self.objects, &mut file, self.storage.clone())?;
-            self.large.insert(self.rows + *row as u64, Arc::new(large));
+            let large = self.store(path)?;
+            self.large.insert(self.rows + *row as u64, large);
         }
         if let Some(rows) = oversized(&values) {
             for row in &rows {
@@ -87,6 +85,18 @@ impl ColumnWriter {
             writer.push(&values)?;
         }
         Ok(())
+    }
+
+    /// Keeps a file as a large value, of which [`ColumnWriter::push_large`] makes a cell.
+    pub fn store(&self, path: &PathBuf) -> Result<Arc<LargeRef>, TableError> {
+        let mut file = File::open(path).map_err(|source| TableError::Source { path: path.clone(), source })?;
+        Ok(Arc::new(large::write(&self.objects, &mut file, self.storage.clone())?))
+    }
+
+    /// Adds a large value.
+    pub fn push_large(&mut self, large: Arc<LargeRef>) -> Result<(), TableError> {
+        self.large.insert(self.rows, large);
+        self.push(&new_null_array(&self.storage, 1), &[])
     }
 
     fn start_chunks(&mut self) -> Result<(), TableError> {

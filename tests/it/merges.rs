@@ -76,7 +76,7 @@ fn merged(folder: &Path, files: [&[u8]; 3], key: &[String], strategy: Option<Sid
     let import = |name: &str, bytes: &[u8], mode: ImportMode| -> Result<(), String> {
         let path = folder.join(name);
         std::fs::write(&path, bytes).unwrap();
-        let options = ImportOptions { mode, key: key.to_vec(), read: ReadOptions::default() };
+        let options = ImportOptions { mode, key: key.to_vec(), read: ReadOptions::default(), keep: None };
         repo.import("t", &[Input::Path(path)], &options, name).map_err(|e| e.to_string())?;
         // A side may have changed nothing but the order of columns or the like.
         let commit = CommitOptions { message: Some(name.to_owned()), allow_empty: true, ..CommitOptions::default() };

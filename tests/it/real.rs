@@ -28,7 +28,7 @@ fn written_directly(file: &Path, options: &ReadOptions, to: &Path) {
 /// Imports a file, commits it, exports it from the commit, and returns what it is then and what it should be.
 fn there_and_back(sandbox: &Sandbox, repo: &Repo, file: &Path, options: &ReadOptions, extension: &str) -> (Vec<u8>, Vec<u8>) {
     let name = file.file_name().unwrap().to_string_lossy().into_owned();
-    let import = ImportOptions { mode: ImportMode::Create, key: Vec::new(), read: options.clone() };
+    let import = ImportOptions { mode: ImportMode::Create, key: Vec::new(), read: options.clone(), keep: None };
     repo.import(&name, &[Input::Path(file.to_owned())], &import, "import").unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     repo.commit(&CommitOptions { message: Some(name.clone()), ..CommitOptions::default() }).unwrap();
     let (out, direct) = (sandbox.path(&format!("out-{name}.{extension}")), sandbox.path(&format!("direct-{name}.{extension}")));
@@ -161,7 +161,7 @@ fn csv_files_of_real_merges() {
         let file = sandbox.file(&name, &text);
         // Four are no CSV: people merged them by hand.
         if let Some(line) = MALFORMED.iter().find_map(|(malformed, line)| (*malformed == name).then_some(line)) {
-            let import = ImportOptions { mode: ImportMode::Create, key: Vec::new(), read: ReadOptions::default() };
+            let import = ImportOptions { mode: ImportMode::Create, key: Vec::new(), read: ReadOptions::default(), keep: None };
             let told = repo.import(&name, &[Input::Path(file)], &import, "import").unwrap_err().to_string();
             assert!(told.contains(&format!("{name}, line {line}: ")), "{told}");
             continue;

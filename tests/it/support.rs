@@ -1,10 +1,11 @@
 //! What the tests share: a repository to run the binary in, real data, and a way to say that something was skipped.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -26,9 +27,39 @@ pub fn skip(what: &str, why: &str) {
     println!("skipped: {what}: {why}");
 }
 
+/// The Python that the tests use: `DSV_TEST_PYTHON`, else that of the project's own environment, else the machine's.
+pub fn python() -> PathBuf {
+    let named = ["DSV_TEST_PYTHON", "DSV_PYTHON"].iter().find_map(std::env::var_os).map(PathBuf::from);
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(if cfg!(windows) { ".venv/Scripts/python.exe" } else { ".venv/bin/python" });
+    named.unwrap_or_else(|| if own.exists() { own } else { "python3".into() })
+}
+
+/// ffmpeg: `DSV_TEST_FFMPEG`, else the one of Python's package imageio-ffmpeg, else the machine's. Without it the test is skipped, and says so.
+pub fn ffmpeg() -> Option<PathBuf> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let find = || {
+        let runs = |program: &Path| Command::new(program).arg("-version").output().is_ok_and(|done| done.status.success());
+        if let Some(named) = std::env::var_os("DSV_TEST_FFMPEG").map(PathBuf::from) {
+            return if runs(&named) { Ok(named) } else { Err(format!("{} does not run (DSV_TEST_FFMPEG)", named.display())) };
+        }
+        let asked = Command::new(python()).args(["-c", "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())"]).output();
+        let of_python = asked.ok().filter(|done| done.status.success()).map(|done| String::from_utf8_lossy(&done.stdout).trim().into());
+        let found = of_python.into_iter().chain([PathBuf::from("ffmpeg")]).find(|program| runs(program));
+        found.ok_or_else(|| "neither imageio-ffmpeg (scripts/requirements.txt) nor ffmpeg is here".to_owned())
+    };
+    match FOUND.get_or_init(find) {
+        Ok(program) => Some(program.clone()),
+        Err(why) => {
+            skip("ffmpeg", why);
+            None
+        }
+    }
+}
+
 /// A folder in which the binary runs, with a home of its own, so that no settings of the machine count.
 pub struct Sandbox {
     dir: TempDir,
+    variables: Vec<(String, OsString)>,
 }
 
 /// What a run left.
@@ -42,7 +73,7 @@ pub struct Ran {
 impl Sandbox {
     /// An empty folder.
     pub fn empty() -> Sandbox {
-        Sandbox { dir: tempfile::tempdir().unwrap() }
+        Sandbox { dir: tempfile::tempdir().unwrap(), variables: vec![] }
     }
 
     /// A folder with an empty repository.
@@ -59,6 +90,11 @@ impl Sandbox {
         sandbox.ok(["import", "birds", "birds.csv", "--key", "id"]);
         sandbox.ok(["commit", "-m", "import birds"]);
         sandbox
+    }
+
+    /// Sets an environment variable for all that is run from now on.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.variables.push((name.to_owned(), value.into()));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -89,6 +125,7 @@ impl Sandbox {
         command.current_dir(self.dir.path()).env("HOME", &home).env("XDG_CONFIG_HOME", home.join(".config")).env("GIT_CONFIG_NOSYSTEM", "1");
         command.env("DSV_AUTHOR_NAME", "Ada Lovelace").env("DSV_AUTHOR_EMAIL", "ada@example.org").env("USER", "ada").env("HOSTNAME", "engine");
         command.env("TZ", "UTC").env("RUST_BACKTRACE", "0").stdin(Stdio::null()).args(args);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -8,6 +8,7 @@ use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::format;
+use crate::cli::verb::videos::Videos;
 use crate::format::Type;
 use crate::repo::files::{self, OnError, ReadOptions};
 use crate::repo::{ImportMode, ImportOptions, Imported};
@@ -16,6 +17,11 @@ use crate::repo::{ImportMode, ImportOptions, Imported};
 ///
 /// FILE is CSV, TSV, JSON lines, a JSON array, Parquet, Arrow IPC, NumPy .npy, a folder of images, an image, or a WebDataset .tar; plain, .gz or .zst. It may
 /// be a glob (quote it), several files, or - for stdin. The rows go into the working state of the branch; `dsv commit` records them.
+///
+/// With --fps, --every or --scene FILE is a video, or a folder of them, and the rows are frames: video_id (the file's name without its ending), frame_index
+/// (from 0 among the frames taken; the two are the key), timestamp (seconds in the video, as float64: it compares and subtracts as it is in SQL and wherever it
+/// is exported to), frame, width, height, and source, which links the video by its path. Subtitles beside it, clip.vtt or clip.srt, give a column caption: what
+/// is shown at that moment, or null. --keep stores the videos too. ffmpeg does the work: it is found on PATH, or named in DSV_FFMPEG.
 ///
 /// Without a mode the table is created, and a table that exists is refused. The types of text formats are found by looking at the whole file, and never
 /// in a way that changes a value: a column with leading zeros, plus signs, too many digits or mixed kinds stays text. --types and --schema say them instead.
@@ -37,6 +43,9 @@ use crate::repo::{ImportMode, ImportOptions, Imported};
 ///   dsv import frames captions.csv --media path --on-error skip
 ///   dsv import faces photos/                                 a folder: columns path and image
 ///   dsv import faces 'photos/**/*.jpg'                       the same of some of its images
+///   dsv import frames clips/*.mp4 --fps 2                    two frames of each second
+///   dsv import frames clips/ --every 5s --width 512 --keep   and the videos, in a table `videos`
+///   dsv import shots film.mkv --scene --subtitles film.en.srt
 ///   dsv import quakes quakes.geojson --records features
 ///   dsv import zips zips.csv --types zip=text,price='decimal(10,2)'
 ///   curl -s https://example.org/x.csv | dsv import x - --format csv
@@ -82,9 +91,11 @@ pub struct Import {
     /// Text that means null in a CSV file, besides the empty field; may be repeated
     #[arg(long = "null", value_name = "TEXT", help_heading = "Reading")]
     nulls: Vec<String>,
-    /// What to do with a row whose media file is broken or missing: stop, skip the row, or make the cell null
+    /// What to do with a row whose media file is broken or missing: stop, skip the row, or make the cell null. Of a broken video, skip takes what can be read
     #[arg(long, value_name = "stop|skip|null", default_value = "stop", hide_default_value = true, help_heading = "Reading")]
     on_error: String,
+    #[command(flatten)]
+    videos: Box<Videos>,
 }
 
 impl Import {
@@ -94,7 +105,11 @@ impl Import {
         let inputs = files::inputs(&names)?;
         let repo = context.working_repo()?;
         let done = repo.import(&self.table, &inputs, &options, &self.command())?;
-        report(context, &self.table, &done)
+        report(context, &self.table, &done)?;
+        match (&self.videos.keep, &done.kept) {
+            (Some(table), Some(kept)) => report(context, table, kept),
+            _ => Ok(()),
+        }
     }
 
     /// What the operation log says.
@@ -112,6 +127,8 @@ impl Import {
                 words.extend([option, value]);
             }
         }
+        let videos = self.videos.words();
+        words.extend(videos.iter().map(String::as_str));
         args::command(words)
     }
 
@@ -140,7 +157,11 @@ impl Import {
             other => return Err(CliError::usage(format!("--on-error: '{other}' is none of stop, skip, null"))),
         };
         read.delimiter = self.delimiter.as_deref().map(delimiter).transpose()?;
-        Ok(ImportOptions { mode, key, read })
+        read.video = self.videos.options(context)?;
+        if read.video.is_some() && read.on_error == OnError::Null {
+            return Err(CliError::usage("--on-error null: of a broken video no cell can be made null").hint("--on-error skip takes what can be read of it"));
+        }
+        Ok(ImportOptions { mode, key, read, keep: self.videos.keep.clone() })
     }
 }
 
@@ -181,7 +202,8 @@ fn report(context: &Context, table: &str, done: &Imported) -> Result<(), CliErro
         return Ok(out.finish()?);
     }
     for skipped in done.skipped.iter().take(SKIPPED_TOLD) {
-        context.ui.warn(format!("{}, row {}: {}", skipped.file, skipped.row, skipped.why));
+        let row = if skipped.row > 0 { format!(", row {}", skipped.row) } else { String::new() };
+        context.ui.warn(format!("{}{row}: {}", skipped.file, skipped.why));
     }
     if done.skipped.len() > SKIPPED_TOLD {
         context.ui.warn(format!("and {} more", format::count((done.skipped.len() - SKIPPED_TOLD) as u64)));

@@ -38,6 +38,7 @@ mod table;
 mod tag;
 mod undo;
 mod verify;
+mod videos;
 mod view;
 
 use super::context::Context;

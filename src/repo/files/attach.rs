@@ -62,6 +62,12 @@ impl Cells {
         loaded
     }
 
+    /// Adds bytes as the next cell.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.end(true);
+    }
+
     /// Adds a null.
     pub fn null(&mut self) {
         self.end(false);

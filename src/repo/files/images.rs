@@ -30,7 +30,7 @@ impl Images {
     pub fn open(source: Arc<Source>) -> Result<Images, FileError> {
         let mut files = source.images.clone();
         if files.is_empty() {
-            walk(&source.path, "", 0, &mut files)?;
+            walk(&source.path, "", 0, &is_image_name, &mut files)?;
             files.sort();
         }
         if files.is_empty() {
@@ -47,7 +47,8 @@ pub(super) fn is_image(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(is_image_name)
 }
 
-fn walk(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, PathBuf)>) -> Result<(), FileError> {
+/// The files below a folder whose names are `wanted`, with their names relative to it.
+pub(super) fn walk(folder: &Path, prefix: &str, depth: usize, wanted: &dyn Fn(&str) -> bool, files: &mut Vec<(String, PathBuf)>) -> Result<(), FileError> {
     let failed = |e| FileError::io(folder.display(), e);
     if depth > DEPTH_MAX {
         return Err(FileError::bad(folder.display(), Place::File, "folders are nested too deep"));
@@ -64,8 +65,8 @@ fn walk(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, Path
         let path = entry.path();
         // Links to folders are not followed: they may lead in circles.
         if entry.file_type().map_err(failed)?.is_dir() {
-            walk(&path, &format!("{prefix}{name}/"), depth + 1, files)?;
-        } else if is_image_name(name) && path.is_file() {
+            walk(&path, &format!("{prefix}{name}/"), depth + 1, wanted, files)?;
+        } else if wanted(name) && path.is_file() {
             files.push((format!("{prefix}{name}"), path));
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! open   source (names, globs, compression, formats) -> reading (columns of all files, then parts in order) -> attach (media files)
-//!        readers: csv  json  parquet  arrow  npy  images  webdataset       build: cells to columns    conform: arrays to types
+//!        readers: csv  json  parquet  arrow  npy  images  webdataset  video/ (by ffmpeg)       build: cells to columns    conform: arrays to types
 //! write  write/ (a temporary beside the target, renamed at the end)        print: cells to text
 //! ```
 
@@ -30,6 +30,7 @@ mod temp;
 mod tests;
 mod typed;
 mod unify;
+pub mod video;
 mod webdataset;
 pub mod write;
 
@@ -91,6 +92,8 @@ pub enum FileFormat {
     Images,
     /// A tar of samples: files of one name and several extensions.
     WebDataset,
+    /// A video, or a folder of them: only where [`ReadOptions::video`] says what is taken of it.
+    Video,
 }
 
 impl std::str::FromStr for FileFormat {
@@ -166,6 +169,8 @@ pub struct ReadOptions {
     pub on_error: OnError,
     /// How closely media files are looked at.
     pub check: Check,
+    /// The inputs are videos, read in this way.
+    pub video: Option<video::VideoOptions>,
     /// The delimiter of CSV files, which is otherwise found out.
     pub delimiter: Option<u8>,
     /// Whether CSV files start with a line of names.
@@ -196,6 +201,7 @@ impl Default for ReadOptions {
             media: vec![],
             on_error: OnError::Stop,
             check: Check::default(),
+            video: None,
             delimiter: None,
             header: true,
             null_values: vec![],
@@ -228,7 +234,7 @@ pub struct Batch {
 pub struct Skipped {
     /// The file that has the row.
     pub file: String,
-    /// The row in that file, from 1.
+    /// The row in that file, from 1; 0 where it is none in particular.
     pub row: u64,
     /// What was wrong.
     pub why: String,

@@ -67,7 +67,7 @@ impl Part {
 pub(super) trait Parts: Send {
     /// At least one row, or `None` at the end. The arrays have the data types of their columns' fields.
     fn next(&mut self) -> Result<Option<Part>, FileError>;
-    /// Takes the rows that were left out since the last call: their number in the file, from 1, and why.
+    /// Takes the rows that were left out since the last call: their number in the file, from 1, or 0 for the file as a whole, and why.
     fn skipped(&mut self) -> Vec<(u64, String)> {
         Vec::new()
     }
@@ -94,6 +94,7 @@ fn reader(source: Arc<Source>, options: &ReadOptions) -> Result<Box<dyn Reader>,
         FileFormat::Npy => Box::new(super::npy::Npy::open(source, options)?),
         FileFormat::Images => Box::new(super::images::Images::open(source)?),
         FileFormat::WebDataset => Box::new(super::webdataset::WebDataset::open(source)),
+        FileFormat::Video => super::video::reader(source, options)?,
     })
 }
 

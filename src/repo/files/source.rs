@@ -163,6 +163,11 @@ pub(super) struct Source {
 
 /// Finds what the inputs are. Images named one by one, as a glob finds them, are one source, in the place of the first.
 pub(super) fn find(inputs: &[Input], options: &ReadOptions, progress: &Arc<dyn Progress>) -> Result<Vec<Arc<Source>>, FileError> {
+    if let Some(video) = &options.video {
+        let sources = videos(inputs, options)?;
+        super::video::check(&sources, video)?;
+        return Ok(sources);
+    }
     let image = |input: &Input| match input {
         Input::Path(path) => path.is_file() && options.format.map_or_else(|| super::images::is_image(path), |format| format == FileFormat::Images),
         Input::Stdin => false,
@@ -177,6 +182,34 @@ pub(super) fn find(inputs: &[Input], options: &ReadOptions, progress: &Arc<dyn P
         }
     }
     Ok(sources)
+}
+
+/// Videos, and those of folders.
+fn videos(inputs: &[Input], options: &ReadOptions) -> Result<Vec<Arc<Source>>, FileError> {
+    let mut paths = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let Input::Path(path) = input else {
+            return Err(FileError::usage("a video cannot be read from standard input: its name tells its frames from those of others").with_hint("name a file"));
+        };
+        let before = paths.len();
+        if path.is_dir() {
+            let mut files = Vec::new();
+            super::images::walk(path, "", 0, &super::video::is_video_name, &mut files)?;
+            files.sort();
+            paths.extend(files.into_iter().map(|(_, path)| path));
+            if paths.len() == before {
+                return Err(FileError::bad(path.display(), Place::File, "the folder has no videos").with_hint("name the files"));
+            }
+        } else {
+            paths.push(path.clone());
+        }
+    }
+    let source = |path: PathBuf| {
+        let length = std::fs::metadata(&path).map_err(|e| missing(&path, e))?.len();
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok(Arc::new(Source { format: FileFormat::Video, length, ..Source::new(path.display().to_string(), path, folder, options) }))
+    };
+    paths.into_iter().map(source).collect()
 }
 
 impl Source {
@@ -262,7 +295,11 @@ impl Source {
             (None, Some(format)) => format,
             (None, None) => {
                 if start.contains(&0) && !start.starts_with(&[0xff, 0xfe]) && !start.starts_with(&[0xfe, 0xff]) {
-                    if super::media::sniff(&start).is_some() {
+                    if let Some(media) = super::media::sniff(&start) {
+                        if media.kind == super::media::MediaKind::Video {
+                            return Err(FileError::bad(&self.name, Place::File, "is a video, not a table")
+                                .with_hint("take frames of it with --fps 2, --every 5s or --scene"));
+                        }
                         return Err(FileError::bad(&self.name, Place::File, "is a media file, not a table")
                             .with_hint("write its path into a column of a CSV file, and import that with --media COLUMN"));
                     }

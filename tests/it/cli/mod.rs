@@ -4,6 +4,7 @@ mod bad_input;
 mod checking;
 mod differences;
 mod formats;
+mod frames;
 mod help;
 mod history;
 mod interrupted;

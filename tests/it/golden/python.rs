@@ -11,9 +11,7 @@ fn root() -> &'static Path {
 /// A Python that can run the reader. Without one this prints that the test is skipped and what it lacked, and gives `None`; where
 /// `DSV_REQUIRE` asks for `python` (or `python-reader`) it fails instead.
 pub fn python() -> Option<PathBuf> {
-    let named = ["DSV_TEST_PYTHON", "DSV_PYTHON"].iter().find_map(env::var_os).map(PathBuf::from);
-    let own = root().join(if cfg!(windows) { ".venv/Scripts/python.exe" } else { ".venv/bin/python" });
-    let python = named.unwrap_or_else(|| if own.exists() { own } else { "python3".into() });
+    let python = crate::support::python();
     let why = match Command::new(&python).args(["-c", "import blake3, zstandard, cbor2"]).output() {
         Ok(output) if output.status.success() => return Some(python),
         Ok(output) => String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it does not run").to_owned(),

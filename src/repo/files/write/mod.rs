@@ -136,6 +136,9 @@ fn open(target: Target, name: &str, format: FileFormat, columns: &[(String, Type
     if columns.is_empty() {
         return Err(FileError::usage("there are no columns to write"));
     }
+    if format == FileFormat::Video {
+        return Err(FileError::usage("a video cannot be written"));
+    }
     if format == FileFormat::Images {
         return match target {
             Target::Path(folder) => Ok(Box::new(images::Images::open(folder, columns)?)),
@@ -153,6 +156,6 @@ fn open(target: Target, name: &str, format: FileFormat, columns: &[(String, Type
         FileFormat::Parquet => Box::new(parquet::Parquet::open(output, columns)?),
         FileFormat::Arrow => Box::new(ipc::Arrow::open(output, columns)?),
         FileFormat::Npy => Box::new(npy::Npy::open(output, columns)?),
-        FileFormat::WebDataset | FileFormat::Images => Box::new(webdataset::WebDataset::open(output, columns)?),
+        FileFormat::WebDataset | FileFormat::Images | FileFormat::Video => Box::new(webdataset::WebDataset::open(output, columns)?),
     })
 }
