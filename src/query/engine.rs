@@ -15,7 +15,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::QueryError;
 use super::rows::BATCH_ROWS;
-use super::{json, late, media, vector};
+use super::{json, late, media, using, vector};
 
 /// The catalog's name in DataFusion.
 pub const CATALOG: &str = "dsv";
@@ -96,6 +96,7 @@ pub fn state(options: &Options) -> Result<SessionState, QueryError> {
         state.register_udaf(Arc::new(Arc::unwrap_or_clone(var).with_aliases(["variance"]))).map_err(fail)?;
     }
     state.register_udwf(Arc::new(vector::diverse())).map_err(fail)?;
+    state.register_relation_planner(Arc::new(using::Merged)).map_err(fail)?;
     Ok(state)
 }
 

@@ -11,6 +11,7 @@
 //! vector       functions and operators on vectors       media       ... on pictures, clips and recordings
 //! json         functions and operators on JSON           dialect     PostgreSQL's, with EXCLUDE
 //! rewrite      what is written shorter than SQL        hints       what a plan gives reason to say
+//! using        joins by USING and NATURAL
 //! sample       TABLESAMPLE                               bounds      least and greatest values that the tree knows
 //! offered      expressions for the floors below
 //! write        INSERT, UPDATE, DELETE, CREATE, ALTER, DROP
@@ -45,6 +46,7 @@ mod rows;
 mod sample;
 mod session;
 mod system;
+mod using;
 mod vector;
 mod write;
 

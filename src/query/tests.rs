@@ -2,6 +2,7 @@
 
 mod checks;
 mod expressions;
+mod joins;
 mod postgres;
 mod repository;
 mod sessions;
