@@ -11,7 +11,7 @@
 //! vector       functions and operators on vectors       media       ... on pictures, clips and recordings
 //! json         functions and operators on JSON           dialect     PostgreSQL's, with EXCLUDE
 //! rewrite      what is written shorter than SQL        hints       what a plan gives reason to say
-//! using        joins by USING and NATURAL
+//! using        joins by USING and NATURAL               maps        functions on maps
 //! sample       TABLESAMPLE                               bounds      least and greatest values that the tree knows
 //! offered      expressions for the floors below
 //! write        INSERT, UPDATE, DELETE, CREATE, ALTER, DROP
@@ -33,6 +33,7 @@ mod functions;
 mod hints;
 mod json;
 mod late;
+mod maps;
 mod media;
 mod offered;
 mod params;

@@ -3,6 +3,7 @@
 mod checks;
 mod expressions;
 mod joins;
+mod maps;
 mod postgres;
 mod repository;
 mod sessions;
