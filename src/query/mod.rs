@@ -9,7 +9,7 @@
 //! prune        what statistics rule out                rows        filter columns first, the rest for rows that pass
 //! expression   one expression over one table, without a plan
 //! vector       functions and operators on vectors       media       ... on pictures, clips and recordings
-//! json         functions and operators on JSON           dialect     PostgreSQL's, with EXCLUDE
+//! json         functions and operators on JSON           dialect     PostgreSQL's, with EXCLUDE and MAP
 //! rewrite      what is written shorter than SQL        hints       what a plan gives reason to say
 //! using        joins by USING and NATURAL               maps        functions on maps
 //! sample       TABLESAMPLE                               bounds      least and greatest values that the tree knows

@@ -4,27 +4,31 @@
 //! written with ON before it is planned, and wrapped into a relation that shows the merged columns under a qualifier of their own, beside all columns of both
 //! sides; `id` is then written `"using".id`, and `*` as the columns that it stands for. What a name without a qualifier means depends on the columns of the
 //! tables around it: these are looked up by planning `SELECT * FROM` each.
+//!
+//! ```text
+//! columns      what names can mean                     merged      the relation, planned
+//! ```
+
+mod columns;
+mod merged;
 
 use std::ops::ControlFlow;
 
-use datafusion::common::metadata::FieldMetadata;
-use datafusion::common::{Result as PlanResult, TableReference};
+use datafusion::common::TableReference;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::{Expr as PlanExpr, ExprSchemable, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Cte, Distinct, ExcludeSelectItem, Expr, ExprWithAlias, Function, FunctionArg, FunctionArguments, GroupByExpr, Ident, JoinConstraint,
-    JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, PivotValueSource, Query, Select, SelectItem, SetExpr, Statement as SqlStatement,
-    TableAlias, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions, With,
+    BinaryOperator, Cte, Distinct, Expr, ExprWithAlias, Function, FunctionArg, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, OrderBy,
+    OrderByKind, PivotValueSource, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableAlias, TableFactor, TableWithJoins, Value, Visit,
+    VisitMut, Visitor, VisitorMut, With,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use crate::base::name::nearest;
-
 use super::QueryError;
-use super::error::{as_written, translate};
+use super::error::translate;
 use super::session::parse;
+use columns::{Column, expanded, named_columns, normal, one, outputs, place, quoted, single};
+pub use merged::Merged;
 
 /// What the first relation of merged columns is called. No table is, for it is a word of the language.
 const QUALIFIER: &str = "using";
@@ -125,30 +129,6 @@ fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
         | JoinOperator::RightAnti(on) => Some(on),
         _ => None,
     }
-}
-
-/// A column that a name without qualifier, or `*`, can mean.
-#[derive(Clone)]
-struct Column {
-    qualifier: Vec<Ident>,
-    name: String,
-    merged: bool,
-}
-
-impl Column {
-    fn expr(&self, span: Span) -> Expr {
-        let name = Ident { value: self.name.clone(), quote_style: Some('"'), span };
-        if self.qualifier.is_empty() { Expr::Identifier(name) } else { Expr::CompoundIdentifier(self.qualifier.iter().cloned().chain([name]).collect()) }
-    }
-}
-
-fn quoted(name: &str) -> Ident {
-    Ident::with_quote('"', name)
-}
-
-/// An identifier as it is looked up.
-fn normal(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// The columns around an expression, of one SELECT.
@@ -545,94 +525,6 @@ impl VisitorMut for Names<'_, '_> {
     }
 }
 
-fn place(ident: &Ident) -> Option<(u64, u64)> {
-    (ident.span.start.line > 0).then_some((ident.span.start.line, ident.span.start.column))
-}
-
-fn single(name: &ObjectName) -> Result<Ident, QueryError> {
-    match name.0.as_slice() {
-        [ObjectNamePart::Identifier(ident)] => Ok(ident.clone()),
-        _ => Err(QueryError::Refused(format!("USING takes names of columns, not {name}"))),
-    }
-}
-
-/// The column of that name on one side of a join.
-fn one<'a>(columns: &'a [Column], ident: &Ident, side: &str) -> Result<&'a Column, QueryError> {
-    let name = normal(ident);
-    let mut found = columns.iter().filter(|column| column.name == name);
-    match (found.next(), found.next()) {
-        (Some(column), None) => Ok(column),
-        (None, _) => {
-            let near = nearest(&name, columns.iter().map(|column| column.name.as_str())).into_iter().map(as_written).collect();
-            Err(QueryError::NoColumn { name, at: place(ident), near })
-        }
-        _ => Err(QueryError::Plan { at: place(ident), why: format!("column '{name}' is there more than once on the {side} side of the join: write ON") }),
-    }
-}
-
-/// The names that a SELECT's list gives, and whether each is that of a merged column.
-fn outputs(projection: &[SelectItem]) -> Vec<(String, bool)> {
-    let merged = |expr: &Expr| match expr {
-        Expr::CompoundIdentifier(parts) => parts.first().is_some_and(|first| first.value.split(' ').next() == Some(QUALIFIER)),
-        _ => false,
-    };
-    let named = projection.iter().filter_map(|item| match item {
-        SelectItem::ExprWithAlias { expr, alias } => Some((normal(alias), merged(expr))),
-        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some((normal(ident), false)),
-        SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(parts)) => parts.last().map(|last| (normal(last), merged(expr))),
-        _ => None,
-    });
-    named.collect()
-}
-
-/// `*` as the columns that it stands for.
-fn expanded(projection: Vec<SelectItem>, columns: &[Column]) -> Result<Vec<SelectItem>, QueryError> {
-    let mut items = Vec::with_capacity(projection.len());
-    for item in projection {
-        let SelectItem::Wildcard(options) = item else {
-            items.push(item);
-            continue;
-        };
-        let WildcardAdditionalOptions { opt_ilike, opt_exclude, opt_except, opt_replace, opt_rename, opt_alias, .. } = options;
-        if opt_ilike.is_some() || opt_replace.is_some() || opt_rename.is_some() || opt_alias.is_some() {
-            return Err(QueryError::Refused("beside a join with USING or NATURAL, * takes EXCLUDE alone".into()));
-        }
-        let excluded = match opt_exclude {
-            Some(ExcludeSelectItem::Single(name)) => vec![single(&name)?],
-            Some(ExcludeSelectItem::Multiple(names)) => names.iter().map(single).collect::<Result<_, _>>()?,
-            None => opt_except.map(|except| std::iter::once(except.first_element).chain(except.additional_elements).collect()).unwrap_or_default(),
-        };
-        for ident in &excluded {
-            let name = normal(ident);
-            if !columns.iter().any(|column| column.name == name) {
-                let near = nearest(&name, columns.iter().map(|column| column.name.as_str())).into_iter().map(as_written).collect();
-                return Err(QueryError::NoColumn { name, at: place(ident), near });
-            }
-        }
-        let kept = columns.iter().filter(|column| !excluded.iter().any(|ident| normal(ident) == column.name));
-        items.extend(kept.map(|column| SelectItem::UnnamedExpr(column.expr(Span::empty()))));
-    }
-    Ok(items)
-}
-
-/// The columns of a table that reads those of others, as far as its text tells them.
-fn named_columns(factor: &TableFactor) -> Option<Vec<Column>> {
-    let (alias, subquery) = match factor {
-        TableFactor::Derived { lateral: true, alias, subquery, .. } => (alias.as_ref()?, Some(subquery)),
-        TableFactor::UNNEST { alias, .. } | TableFactor::Function { alias, .. } => (alias.as_ref()?, None),
-        _ => return None,
-    };
-    let names: Vec<String> = match subquery.map(|subquery| &*subquery.body) {
-        _ if !alias.columns.is_empty() => alias.columns.iter().map(|column| normal(&column.name)).collect(),
-        Some(SetExpr::Select(select)) => {
-            let named = outputs(&select.projection);
-            (named.len() == select.projection.len()).then(|| named.into_iter().map(|(name, _)| name).collect())?
-        }
-        _ => return None,
-    };
-    Some(names.into_iter().map(|name| Column { qualifier: vec![alias.name.clone()], name, merged: false }).collect())
-}
-
 /// `SELECT * FROM from`.
 fn select_all(from: Vec<TableWithJoins>) -> Result<Query, QueryError> {
     let refused = || QueryError::Refused("this join is not supported".into());
@@ -642,47 +534,4 @@ fn select_all(from: Vec<TableWithJoins>) -> Result<Query, QueryError> {
         select.from = from;
     }
     Ok(*query)
-}
-
-/// Plans the relation that `Using::wrap` makes: the merged columns, then all columns of both sides.
-#[derive(Debug)]
-pub struct Merged;
-
-impl RelationPlanner for Merged {
-    fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> PlanResult<RelationPlanning> {
-        let (table, merged, qualifier) = match relation {
-            TableFactor::Pivot { table, aggregate_functions, value_column, alias: Some(alias), .. }
-                if value_column.is_empty() && alias.name.value.split(' ').next() == Some(QUALIFIER) =>
-            {
-                (table, aggregate_functions, alias.name.value)
-            }
-            other => return Ok(RelationPlanning::Original(Box::new(other))),
-        };
-        let input = context.plan(*table)?;
-        let mut exprs = Vec::with_capacity(merged.len() + input.schema().fields().len());
-        for ExprWithAlias { expr, alias } in merged {
-            let sides = match expr {
-                Expr::Tuple(sides) => sides,
-                one => vec![one],
-            };
-            let mut sides = sides.into_iter().map(|side| context.sql_to_expr(side, input.schema())).collect::<PlanResult<Vec<PlanExpr>>>()?;
-            let fields = sides.iter().map(|side| Ok(side.to_field(input.schema().as_ref())?.1)).collect::<PlanResult<Vec<_>>>()?;
-            // What dsv's types say beside Arrow's is lost in a function.
-            let metadata = fields.first().map(|first| first.metadata().clone()).filter(|first| fields.iter().all(|field| field.metadata() == first));
-            let expr = match (sides.pop(), sides.is_empty()) {
-                (Some(only), true) => only,
-                (Some(last), false) => {
-                    sides.push(last);
-                    datafusion::functions::core::coalesce().call(sides)
-                }
-                (None, _) => return datafusion::common::internal_err!("a merged column of nothing"),
-            };
-            let name = alias.map(|alias| alias.value).unwrap_or_default();
-            let metadata = metadata.filter(|metadata| !metadata.is_empty()).map(FieldMetadata::from);
-            exprs.push(expr.alias_qualified_with_metadata(Some(TableReference::bare(qualifier.as_str())), name, metadata));
-        }
-        exprs.extend(input.schema().columns().into_iter().map(PlanExpr::Column));
-        let plan = LogicalPlanBuilder::from(input).project(exprs)?.build()?;
-        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None))))
-    }
 }
