@@ -53,6 +53,7 @@ pub enum TypeError {
 
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
+const MAP_KEY: &str = "dsv.map_key";
 
 impl Type {
     /// text
@@ -153,6 +154,13 @@ impl Type {
             FixedSizeBinary(n) if *n > 0 => Type::Plain(data_type.clone()),
             Date64 => Type::Plain(Timestamp(TimeUnit::Millisecond, None)),
             Time32(_) | Time64(_) => Type::Plain(data_type.clone()),
+            List(item)
+                if let Struct(fields) = item.data_type()
+                    && let [key, value] = &fields[..]
+                    && key.metadata().contains_key(MAP_KEY) =>
+            {
+                Type::Map(Box::new(Type::from_field(key)?), Box::new(Type::from_field(value)?))
+            }
             List(item) | LargeList(item) | ListView(item) | LargeListView(item) => Type::List(Box::new(Type::from_field(item)?)),
             FixedSizeList(item, n) if *n > 0 => match Type::from_field(item)? {
                 Type::Plain(Float32) => Type::Embedding { dim: *n as u32, half: false },
@@ -182,6 +190,21 @@ impl Type {
 /// A nullable child field without metadata, as storage types have it.
 pub fn child(name: &str, data_type: DataType) -> FieldRef {
     Arc::new(Field::new(name, data_type, true))
+}
+
+/// The field of the keys of maps that are computed, with a mark that says so. It is part of the list's data type, and so stays where the extension of the map's own
+/// field would be lost.
+pub fn marked_key(key: Field) -> Field {
+    let mut metadata = key.metadata().clone();
+    metadata.insert(MAP_KEY.to_owned(), String::new());
+    key.with_metadata(metadata)
+}
+
+/// The field of keys without that mark.
+pub fn unmarked_key(key: Field) -> Field {
+    let mut metadata = key.metadata().clone();
+    metadata.remove(MAP_KEY);
+    key.with_metadata(metadata)
 }
 
 fn tensor(data_type: &DataType, metadata: &str) -> Option<Type> {

@@ -113,6 +113,7 @@ impl<'a> Snapshots<'a> {
         let list = self.catalog(&references)?;
         let state = SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(list).build();
         // A thread that may wait: see `build`.
+        let statement = super::session::joined(statement, &state)?;
         let plan = tokio::runtime::Handle::current().block_on(state.statement_to_plan(statement)).map_err(fail)?;
         Ok(Arc::new(ViewTable::new(plan, Some(sql.to_owned()))))
     }

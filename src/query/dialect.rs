@@ -1,4 +1,4 @@
-//! PostgreSQL's dialect, with `SELECT * EXCLUDE (...)`.
+//! PostgreSQL's dialect, with `SELECT * EXCLUDE (...)` and `MAP {'key': value}`.
 
 use std::any::TypeId;
 
@@ -20,6 +20,10 @@ impl Dialect for Postgres {
     }
 
     fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+
+    fn support_map_literal_syntax(&self) -> bool {
         true
     }
 
@@ -181,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_but_exclude_is_read_as_postgresql_reads_it() {
+    fn all_but_exclude_and_map_is_read_as_postgresql_reads_it() {
         for sql in [
             "SELECT /* a /* b */ c */ 1_000, E'\\n', U&'\\0041', $$x$$, 5!, a << 2, ~a, @a, |/ a, a # b, a ^ b",
             "SELECT j -> 'a' ->> 'b', j #> '{a,b}', j @> '{}', j ? 'a', j ?| ARRAY['a'], a <=> b, a <-> b, a <#> b FROM t",
@@ -195,7 +199,9 @@ mod tests {
             assert_eq!(Parser::parse_sql(&DIALECT, sql), Parser::parse_sql(&PostgreSqlDialect {}, sql), "{sql}");
             assert!(Parser::parse_sql(&DIALECT, sql).is_ok(), "{sql}: {:?}", Parser::parse_sql(&DIALECT, sql));
         }
-        assert!(Parser::parse_sql(&DIALECT, "SELECT * EXCLUDE (a, b) FROM t").is_ok());
-        assert!(Parser::parse_sql(&PostgreSqlDialect {}, "SELECT * EXCLUDE (a, b) FROM t").is_err());
+        for own in ["SELECT * EXCLUDE (a, b) FROM t", "SELECT MAP {'a': 1}['a'] FROM t"] {
+            assert!(Parser::parse_sql(&DIALECT, own).is_ok(), "{own}");
+            assert!(Parser::parse_sql(&PostgreSqlDialect {}, own).is_err(), "{own}");
+        }
     }
 }

@@ -9,13 +9,14 @@ use datafusion::config::Dialect;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use super::QueryError;
 use super::rows::BATCH_ROWS;
-use super::{json, late, media, vector};
+use super::{json, late, maps, media, using, vector};
 
 /// The catalog's name in DataFusion.
 pub const CATALOG: &str = "dsv";
@@ -83,7 +84,7 @@ pub fn state(options: &Options) -> Result<SessionState, QueryError> {
     let mut state = builder.build();
     let fail = |e| super::error::translate(e, options.memory_bytes);
     // Ours take the place of DataFusion's of the same name, which know no embeddings of float16 and are slower by far.
-    for function in vector::functions().into_iter().chain(media::functions()).chain(json::functions()) {
+    for function in vector::functions().into_iter().chain(media::functions()).chain(json::functions()).chain(maps::functions()) {
         // With its other names: under one of them it would come back when the state is built anew.
         state.deregister_udf(function.name()).map_err(fail)?;
         state.register_udf(function).map_err(fail)?;
@@ -96,10 +97,11 @@ pub fn state(options: &Options) -> Result<SessionState, QueryError> {
         state.register_udaf(Arc::new(Arc::unwrap_or_clone(var).with_aliases(["variance"]))).map_err(fail)?;
     }
     state.register_udwf(Arc::new(vector::diverse())).map_err(fail)?;
+    state.register_relation_planner(Arc::new(using::Merged)).map_err(fail)?;
     Ok(state)
 }
 
-/// Plans pgvector's operators and those on JSON: DataFusion would take `<=>` for IS NOT DISTINCT FROM, a wrong answer without a word.
+/// Plans pgvector's operators and those on JSON, and maps: DataFusion would take `<=>` for IS NOT DISTINCT FROM, a wrong answer without a word.
 #[derive(Debug)]
 struct OwnOperators;
 
@@ -111,5 +113,16 @@ impl ExprPlanner for OwnOperators {
             Some(planned) => PlannerResult::Planned(planned),
             None => PlannerResult::Original(expr),
         })
+    }
+
+    fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        Ok(match maps::access(&expr, schema)? {
+            Some(planned) => PlannerResult::Planned(planned),
+            None => PlannerResult::Original(expr),
+        })
+    }
+
+    fn plan_make_map(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(maps::made(args)))
     }
 }

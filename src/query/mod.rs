@@ -9,8 +9,9 @@
 //! prune        what statistics rule out                rows        filter columns first, the rest for rows that pass
 //! expression   one expression over one table, without a plan
 //! vector       functions and operators on vectors       media       ... on pictures, clips and recordings
-//! json         functions and operators on JSON           dialect     PostgreSQL's, with EXCLUDE
+//! json         functions and operators on JSON           dialect     PostgreSQL's, with EXCLUDE and MAP
 //! rewrite      what is written shorter than SQL        hints       what a plan gives reason to say
+//! using        joins by USING and NATURAL               maps        functions on maps
 //! sample       TABLESAMPLE                               bounds      least and greatest values that the tree knows
 //! offered      expressions for the floors below
 //! write        INSERT, UPDATE, DELETE, CREATE, ALTER, DROP
@@ -33,6 +34,7 @@ mod functions;
 mod hints;
 mod json;
 mod late;
+mod maps;
 mod media;
 mod offered;
 mod params;
@@ -46,6 +48,7 @@ mod rows;
 mod sample;
 mod session;
 mod system;
+mod using;
 mod vector;
 mod write;
 

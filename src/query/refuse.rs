@@ -22,9 +22,18 @@ pub fn check(statement: &Statement) -> Result<(), QueryError> {
             return Err(QueryError::Refused(format!("{verb} is refused: a query only reads")));
         }
     }
-    match inner.visit(&mut Joins) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
+    Ok(())
+}
+
+/// Refuses joins that [`using`](super::using) left as they were, and that DataFusion would answer wrongly.
+pub fn check_joins(statement: &Statement) -> Result<(), QueryError> {
+    match statement {
+        Statement::Statement(inner) => match inner.visit(&mut Joins) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(error) => Err(error),
+        },
+        Statement::Explain(explain) => check_joins(&explain.statement),
+        _ => Ok(()),
     }
 }
 
@@ -40,7 +49,7 @@ impl Joins {
                 _ => continue,
             };
             if matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural) {
-                let why = format!("{kind} JOIN with USING or NATURAL is not supported yet: write ON a.x = b.x, and coalesce(a.x, b.x) for the column of both");
+                let why = format!("{kind} JOIN with USING or NATURAL is not supported here: write ON a.x = b.x, and coalesce(a.x, b.x) for the column of both");
                 return ControlFlow::Break(QueryError::Refused(why));
             }
         }

@@ -18,7 +18,7 @@ use super::engine::{Options, state};
 use super::error::translate;
 use super::hints::hints;
 use super::params::{Params, substitute};
-use super::{QueryError, Revisions, catalog, rewrite, sample};
+use super::{QueryError, Revisions, catalog, rewrite, sample, using};
 
 /// Answers queries about a repository. Cheap to share; each query sees the repository as it is when it starts.
 ///
@@ -92,14 +92,15 @@ impl Session {
             let (name, function) = (function.name().to_owned(), function.function().clone());
             state.register_udtf(&name, function);
         }
-        let (revisions, at, planner) = (self.revisions.clone(), at.map(str::to_owned), state.clone());
+        let (revisions, at, planner) = (self.revisions.clone(), at.map(str::to_owned), state);
         let looked_up = tokio::task::spawn_blocking(move || {
             let statement = written_out(statement, || Ok(revisions.snapshot(at.as_deref())?.tables.into_keys().collect()))?;
             let references = planner.resolve_table_references(&statement).map_err(|e| translate(e, 0))?;
-            Ok::<_, QueryError>((statement, catalog::build(&*revisions, &planner, at.as_deref(), &references)?))
+            let tables = catalog::build(&*revisions, &planner, at.as_deref(), &references)?;
+            let state = SessionStateBuilder::new_from_existing(planner).with_catalog_list(tables).build();
+            Ok::<_, QueryError>((joined(statement, &state)?, state))
         });
-        let (statement, tables) = looked_up.await.map_err(|e| QueryError::Run(e.to_string()))?.map_err(|e| self.named(e))?;
-        let mut state = SessionStateBuilder::new_from_existing(state).with_catalog_list(tables).build();
+        let (statement, mut state) = looked_up.await.map_err(|e| QueryError::Run(e.to_string()))?.map_err(|e| self.named(e))?;
         state.mark_start_execution();
         let plan = state.statement_to_plan(statement).await.map_err(fail)?;
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan).map_err(fail)?;
@@ -144,6 +145,13 @@ pub(super) fn written_out(mut statement: Statement, tables: impl FnOnce() -> Res
     if rewrite::lacks_table(&statement) {
         rewrite::add_table(&mut statement, &tables()?)?;
     }
+    Ok(statement)
+}
+
+/// The statement with its joins by USING and NATURAL written out, of tables that `state` has. Blocks: to be called on a thread of a runtime that may.
+pub(super) fn joined(mut statement: Statement, state: &SessionState) -> Result<Statement, QueryError> {
+    using::written_out(&mut statement, state)?;
+    super::refuse::check_joins(&statement)?;
     Ok(statement)
 }
 

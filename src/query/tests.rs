@@ -2,6 +2,8 @@
 
 mod checks;
 mod expressions;
+mod joins;
+mod maps;
 mod postgres;
 mod repository;
 mod sessions;

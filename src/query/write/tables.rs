@@ -211,6 +211,11 @@ impl Writing<'_> {
         {
             return Ok(format!("embedding({}{half})", size.join(", ")).parse()?);
         }
+        if let DataType::Custom(name, parts) = written
+            && name.to_string().eq_ignore_ascii_case("map")
+        {
+            return Ok(format!("map<{}>", parts.join(", ")).parse()?);
+        }
         if let DataType::Enum(members, _) = written {
             let label = |member: &EnumMember| match member {
                 EnumMember::Name(label) | EnumMember::NamedValue(label, _) => label.clone(),

@@ -47,6 +47,13 @@ pub(in crate::repo) fn conform(array: &ArrayRef, from: &Type, to: &Type) -> Resu
             rebuilt(ListArray::try_new(field.clone(), offsets, values, list.nulls().cloned()))
         }
         (Type::Map(k, v), Type::Map(key, value), ..) => map(array, (k, v), (key, value), &target),
+        (Type::List(item), Type::Map(key, value), ..) => match &**item {
+            // A map that lost its name on the way.
+            Type::Struct(fields) if fields.iter().map(|(name, _)| name.as_str()).eq(["key", "value"]) => {
+                map(array, (&fields[0].1, &fields[1].1), (key, value), &target)
+            }
+            _ => scalar(array, from, to, &target),
+        },
         (Type::Struct(inner), Type::Struct(fields), DataType::Struct(_), DataType::Struct(children)) => structure(array.as_struct(), inner, fields, children),
         (Type::Embedding { .. } | Type::Tensor { .. } | Type::List(_), Type::Embedding { .. } | Type::Tensor { .. }, ..) => vector(array, from, to, &target),
         _ => scalar(array, from, to, &target),
