@@ -15,7 +15,7 @@ help:
 	@echo "make lint               formatting and clippy"
 
 demo: has-cargo
-	cargo build --bin dsv --example scenes
+	cargo build --features candle --bin dsv --example scenes
 	@sh scripts/demo.sh "$(DATA)"
 
 test: has-cargo has-python
@@ -35,7 +35,7 @@ bench: has-cargo has-python .bench/ready
 
 lint: has-cargo
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features candle -- -D warnings
 
 .PHONY: help has-cargo has-python
 has-cargo:

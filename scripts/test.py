@@ -165,7 +165,7 @@ def run_cargo(tally, full, oracles):
     if full:
         environment.setdefault("DSV_TEST_CASES", "5000")
     # What writes fixtures is no test, and is run by hand.
-    command = ["cargo", "test", "--no-fail-fast"] + (["--profile", "full"] if full else []) + ["--", "--show-output"] + (["--include-ignored", "--skip", "golden::write"] if full else [])
+    command = ["cargo", "test", "--no-fail-fast"] + (["--profile", "full"] if full else ["--features", "candle"]) + ["--", "--show-output"] + (["--include-ignored", "--skip", "golden::write"] if full else [])
     say("$ " + " ".join(command))
     child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, errors="replace")
     section, quiet, passed = None, False, set()

@@ -65,12 +65,12 @@ impl Loader {
         let pool = Pool::new(options.read_ahead_bytes / 2);
         let (threads, start) = (options.threads, (state.epoch, state.delivered));
         let counters = Arc::new(Counters::default());
-        let maker = Arc::new(Maker { selection, options, kinds, direct: layout.direct, windowed: layout.windowed, floats, counters });
+        let maker = Arc::new(Maker { selection, options, kinds, direct: layout.direct.clone(), windowed: layout.windowed.clone(), floats, counters });
         let report = Report { threads, ..Report::default() };
         let mut loader = Loader { pool, maker, threads: Vec::with_capacity(threads + 1), state, over: false, began: None, report };
         loader.spawn("dsv-plan", move |maker, pool| {
             let mut sequence = 0;
-            let dealt = catch_unwind(AssertUnwindSafe(|| deal(maker, pool, shape, start, &mut sequence)));
+            let dealt = catch_unwind(AssertUnwindSafe(|| deal(maker, pool, (shape, layout.early), start, &mut sequence)));
             let fault = dealt.unwrap_or_else(|panic| Err(LoaderError::Thread(message(&*panic)))).err();
             pool.end(sequence, fault);
         })?;

@@ -236,7 +236,8 @@ impl Images {
 
 /// The largest part of that ratio of width to height, from the middle.
 fn centre(w: f64, h: f64, ratio: f64) -> Part {
-    let (width, height) = if w > h * ratio { (h * ratio, h) } else { (w, w / ratio) };
+    // Rounding must not lead out of the picture.
+    let (width, height) = if w > h * ratio { (h * ratio, h) } else { (w, (w / ratio).min(h)) };
     ((w - width) / 2.0, (h - height) / 2.0, width, height)
 }
 
@@ -327,6 +328,12 @@ mod tests {
         assert_eq!(made(&gray, &png(&[&[[9; 3], [200; 3]]]), 0), [9, 200]);
         assert_eq!(gray.shape(&decode(&file, Channels::Gray).unwrap()), [1, 2, 3]);
         assert_eq!(hwc.shape(&decode(&file, Channels::Rgb).unwrap()), [2, 3, 3]);
+    }
+
+    #[test]
+    fn a_middle_does_not_reach_beyond_the_picture() {
+        let (left, top, width, height) = centre(1032.0, 983.0, 1032.0 / 983.0);
+        assert!(left >= 0.0 && top >= 0.0 && left + width <= 1032.0 && top + height <= 983.0);
     }
 
     #[test]

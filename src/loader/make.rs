@@ -49,10 +49,10 @@ impl Counters {
 pub(super) struct Window {
     /// The rows, in the order in which they are loaded.
     pub rows: Vec<u64>,
-    /// Their cells in the columns that are read so.
+    /// Their cells in the columns that are read so; none where each batch reads its own.
     pub cells: Vec<Cells>,
     /// Says that it is gone.
-    pub _held: super::pool::Held,
+    pub _held: Option<super::pool::Held>,
 }
 
 /// A batch that is to be made.
@@ -192,7 +192,8 @@ impl Maker {
     /// The cells of a batch's rows, by column.
     fn cells(&self, task: &Task, rows: &[u64]) -> Result<Vec<ArrayRef>, LoaderError> {
         let mut found: Vec<Option<ArrayRef>> = vec![None; self.kinds.len()];
-        for (at, column) in self.windowed.iter().enumerate() {
+        let is_early = task.pieces.iter().any(|(window, _)| window.cells.is_empty());
+        for (at, column) in self.windowed.iter().enumerate().filter(|_| !is_early) {
             let parts = task.pieces.iter().filter_map(|(window, range)| Some(window.cells.get(at)?.slice(range.start, range.len())));
             let parts = parts.collect::<Result<Vec<_>, _>>()?;
             let whole = match parts.as_slice() {
@@ -202,7 +203,9 @@ impl Maker {
             };
             found.get_mut(*column).map(|found| found.replace(whole));
         }
-        for (column, cells) in self.direct.iter().zip(self.selection.gather(&self.direct, rows)?) {
+        let all: Vec<usize> = (0..self.kinds.len()).collect();
+        let direct = if is_early { &all } else { &self.direct };
+        for (column, cells) in direct.iter().zip(self.selection.gather(direct, rows)?) {
             let whole = cells.in_order()?;
             found.get_mut(*column).map(|found| found.replace(whole));
         }

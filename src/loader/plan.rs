@@ -23,6 +23,8 @@ pub(super) struct Layout {
     pub direct: Vec<usize>,
     pub windowed: Vec<usize>,
     pub shape: Shape,
+    /// Batches at the start that do not wait for a window to be read: their rows are read one by one.
+    pub early: u64,
 }
 
 /// Of a selection, by how large its cells are; neither by chunks nor by other columns, so the same order comes out after those have changed.
@@ -38,7 +40,9 @@ pub(super) fn layout(selection: &Selection, options: &Options) -> Result<Layout,
         }
     }
     let shape = options.shape.unwrap_or_else(|| shape(row_bytes.max(1), !direct.is_empty(), options.read_ahead_bytes, options.seed.is_some()));
-    Ok(Layout { direct, windowed, shape })
+    let window_bytes = shape.block_rows.saturating_mul(shape.window_blocks).min(selection.rows()).saturating_mul(row_bytes);
+    let early = if window_bytes >= EARLY_BYTES_MIN { 2 * options.threads as u64 } else { 0 };
+    Ok(Layout { direct, windowed, shape, early })
 }
 
 fn shape(row_bytes: u64, with_large: bool, read_ahead_bytes: u64, is_shuffled: bool) -> Shape {
@@ -54,6 +58,9 @@ fn shape(row_bytes: u64, with_large: bool, read_ahead_bytes: u64, is_shuffled: b
     Shape { block_rows, window_blocks: if is_shuffled { blocks } else { WINDOW_BLOCKS.start } }
 }
 
+/// Windows of so many bytes take a while to read: the first batches do not wait for them.
+const EARLY_BYTES_MIN: u64 = 4 << 20;
+
 /// A window whose rows are being dealt.
 struct Current {
     places: Range<u64>,
@@ -62,7 +69,7 @@ struct Current {
 }
 
 /// Deals all epochs from a place on into tasks. Ends early where nobody takes batches any more.
-pub(super) fn deal(maker: &Maker, pool: &Arc<Pool>, shape: Shape, start: (u64, u64), sequence: &mut u64) -> Result<(), LoaderError> {
+pub(super) fn deal(maker: &Maker, pool: &Arc<Pool>, (shape, early): (Shape, u64), start: (u64, u64), sequence: &mut u64) -> Result<(), LoaderError> {
     let (options, total) = (&maker.options, maker.selection.rows());
     let share = options.share();
     for epoch in start.0..options.epochs {
@@ -81,7 +88,9 @@ pub(super) fn deal(maker: &Maker, pool: &Arc<Pool>, shape: Shape, start: (u64, u
                 if current.as_ref().is_none_or(|current| at >= current.places.end) {
                     // Let go of before the next one is waited for.
                     drop(current.take());
-                    let Some(next) = window(maker, pool, &order, (at, from), (steps - step, pieces.len()))? else { return Ok(()) };
+                    let is_early = *sequence < early;
+                    let steps = if is_early { 1 } else { steps - step };
+                    let Some(next) = window(maker, pool, &order, (at, from), (steps, pieces.len()), is_early)? else { return Ok(()) };
                     current = Some(next);
                 }
                 let Some(current) = &mut current else { break };
@@ -103,13 +112,25 @@ pub(super) fn deal(maker: &Maker, pool: &Arc<Pool>, shape: Shape, start: (u64, u
     Ok(())
 }
 
-/// Reads the window that holds place `at`: of its rows those of this rank, in so many steps from place `from` on. `parts` windows hold the batch that it is needed for so far.
-fn window(maker: &Maker, pool: &Arc<Pool>, order: &Order, (at, from): (u64, u64), (steps, parts): (u64, usize)) -> Result<Option<Current>, LoaderError> {
+/// Reads the window that holds place `at`: of its rows those of this rank, in so many steps from place `from` on. `parts` windows hold the batch that it is needed for so far. What is early has its
+/// rows alone, and is no more than one step's.
+fn window(
+    maker: &Maker,
+    pool: &Arc<Pool>,
+    order: &Order,
+    (at, from): (u64, u64),
+    (steps, parts): (u64, usize),
+    is_early: bool,
+) -> Result<Option<Current>, LoaderError> {
     let Some((number, places)) = order.window_at(at) else { return Err(LoaderError::NoRow { row: at, rows: order.rows() }) };
-    let Some(held) = pool.hold_window(parts) else { return Ok(None) };
+    let held = if is_early { None } else { Some(pool.hold_window(parts)) };
+    if held.as_ref().is_some_and(Option::is_none) {
+        return Ok(None);
+    }
     let all = order.window(number);
     let (share, total) = (maker.options.share(), order.rows());
     let mut mine: VecDeque<u64> = VecDeque::new();
+    let first = from;
     let mut from = from;
     for _ in 0..steps {
         if from >= places.end {
@@ -121,10 +142,15 @@ fn window(maker: &Maker, pool: &Arc<Pool>, order: &Order, (at, from): (u64, u64)
         from = share.after(total, from);
     }
     let rows: Vec<u64> = mine.into();
+    if is_early {
+        // The next step asks anew.
+        let places = places.start..share.places(total, first).end.min(places.end);
+        return Ok(Some(Current { places, window: Arc::new(Window { rows, cells: Vec::new(), _held: None }), dealt: 0 }));
+    }
     let started = Instant::now();
     let cells = maker.selection.gather(&maker.windowed, &rows)?;
     Counters::add(&maker.counters.read_nanos, started.elapsed().as_nanos() as u64);
-    Ok(Some(Current { places, window: Arc::new(Window { rows, cells, _held: held }), dealt: 0 }))
+    Ok(Some(Current { places, window: Arc::new(Window { rows, cells, _held: held.flatten() }), dealt: 0 }))
 }
 
 #[cfg(test)]
