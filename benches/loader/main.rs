@@ -11,6 +11,7 @@
 //! DSV_BENCH_PYTHON names a Python that has what benches/requirements.txt lists; a peer that it lacks is left out, with a word. Ratios travel between machines, times do not.
 
 #[path = "../common/data.rs"]
+#[allow(dead_code)]
 mod data;
 
 use std::io::{BufRead, BufReader, Write};

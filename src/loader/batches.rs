@@ -127,7 +127,7 @@ impl Loader {
     /// The batches that are left of this epoch; `None` after the last epoch.
     pub fn epoch(&mut self) -> Option<Epoch<'_>> {
         let is_more = !self.over && self.state.epoch < self.maker.options.epochs;
-        is_more.then(|| Epoch { loader: self, over: false })
+        if is_more { Some(Epoch { loader: self, over: false }) } else { None }
     }
 
     #[cfg(test)]

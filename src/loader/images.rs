@@ -148,7 +148,7 @@ impl Images {
             }
         }
         match &self.normalize {
-            Some(normalize) if normalize.std.iter().any(|std| !(std.abs() > 0.0)) => Err("a standard deviation of 0 cannot be divided by".into()),
+            Some(normalize) if normalize.std.iter().any(|std| *std == 0.0 || std.is_nan()) => Err("a standard deviation of 0 cannot be divided by".into()),
             _ => Ok(()),
         }
     }

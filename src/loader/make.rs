@@ -353,14 +353,18 @@ impl Pictures {
             Numbers::None => Arc::new(UInt8Array::from(Vec::<u8>::new())),
             Numbers::Bytes(mut bytes) => {
                 for row in blank {
-                    bytes.bytes_mut().get_mut(row * count..(row + 1) * count).map(|to| to.fill(0));
+                    if let Some(to) = bytes.bytes_mut().get_mut(row * count..(row + 1) * count) {
+                        to.fill(0);
+                    }
                 }
                 let buffer = Buffer::from(Bytes::from_owner(bytes).slice(..total));
                 Arc::new(UInt8Array::new(ScalarBuffer::new(buffer, 0, total), None))
             }
             Numbers::Floats(mut numbers) => {
                 for row in blank {
-                    numbers.get_mut(row * count..(row + 1) * count).map(|to| to.fill(0.0));
+                    if let Some(to) = numbers.get_mut(row * count..(row + 1) * count) {
+                        to.fill(0.0);
+                    }
                 }
                 Arc::new(Float32Array::from(numbers))
             }
