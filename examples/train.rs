@@ -93,7 +93,7 @@ fn repository(dir: &Path, task: &Task) -> Result<Arc<Repo>> {
         session.run(&repo, sql, &Params::new(), None, sql)?;
     }
     repo.commit(&CommitOptions { message: Some("Samples, and what to train on".into()), ..Default::default() })?;
-    repo.create_branch("experiment", None, "train")?;
+    repo.create_branch("experiment", None, false)?;
     Ok(repo)
 }
 

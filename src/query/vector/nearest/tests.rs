@@ -33,13 +33,13 @@ fn batches<T: ArrowPrimitiveType>(rows: &[Option<[i8; 3]>], batch_rows: usize, n
             vectors.append(row.is_some());
         }
         let slots = UInt64Array::from_iter_values((n * batch_rows..).take(rows.len()).map(|slot| slot as u64 * 3));
-        let schema = schema::<T>(&item);
+        let schema = schema(&item);
         batches.push(RecordBatch::try_new(schema, vec![Arc::new(vectors.finish()), Arc::new(slots)]).unwrap());
     }
-    (schema::<T>(&item), batches)
+    (schema(&item), batches)
 }
 
-fn schema<T: ArrowPrimitiveType>(item: &Arc<Field>) -> Arc<Schema> {
+fn schema(item: &Arc<Field>) -> Arc<Schema> {
     use arrow::datatypes::DataType;
     let vectors = Field::new("vector", DataType::FixedSizeList(item.clone(), 3), true);
     Arc::new(Schema::new(vec![vectors, Field::new("slot", DataType::UInt64, false)]))
