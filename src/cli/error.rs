@@ -25,13 +25,15 @@ pub struct CliError {
     pub exit: u8,
     /// One line, without `error:`; empty says nothing.
     pub message: String,
+    /// The line that is at fault, and the place in it, in characters.
+    pub mark: Option<(String, usize)>,
     /// What to do about it, a line each.
     pub hints: Vec<String>,
 }
 
 impl CliError {
     fn new(exit: u8, message: impl Into<String>) -> CliError {
-        CliError { exit, message: message.into(), hints: Vec::new() }
+        CliError { exit, message: message.into(), mark: None, hints: Vec::new() }
     }
 
     /// The answer is no.
@@ -65,6 +67,15 @@ impl CliError {
         self
     }
 
+    /// Marks a place in a text, by line and column from 1, as the query floor tells it.
+    pub fn marked(mut self, text: &str, at: Option<(u64, u64)>) -> CliError {
+        self.mark = at.and_then(|(line, column)| {
+            let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+            Some(around(line, usize::try_from(column).ok()?.checked_sub(1)?))
+        });
+        self
+    }
+
     /// Says it on stderr.
     pub fn print(&self, paint: Paint, quiet: bool) {
         if self.message.is_empty() {
@@ -74,6 +85,10 @@ impl CliError {
         // Where stderr cannot be written there is nobody to tell.
         let _ = writeln!(err, "{} {}", paint.error("error:"), one_line(&self.message));
         if !quiet {
+            if let Some((line, at)) = &self.mark {
+                let before: usize = line.chars().take(*at).map(|c| unicode_width::UnicodeWidthChar::width(c).unwrap_or(0)).sum();
+                let _ = writeln!(err, "  {line}\n  {:before$}{}", "", paint.error("^"));
+            }
             for hint in &self.hints {
                 let _ = writeln!(err, "{} {}", paint.hint("hint:"), hint);
             }
@@ -93,6 +108,19 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         next = beneath.source();
     }
     text
+}
+
+/// Characters of a line that are shown on either side of a place.
+const AROUND: usize = 50;
+
+/// The part of a line around a place, and the place in it. Nothing in it can move the cursor.
+fn around(line: &str, at: usize) -> (String, usize) {
+    let characters: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let at = at.min(characters.len());
+    let (from, to) = (at.saturating_sub(AROUND), (at + AROUND).min(characters.len()));
+    let (before, behind) = (if from > 0 { "…" } else { "" }, if to < characters.len() { "…" } else { "" });
+    let part: String = characters.get(from..to).unwrap_or_default().iter().collect();
+    (format!("{before}{part}{behind}"), at - from + before.chars().count())
 }
 
 fn one_line(text: &str) -> String {
@@ -170,6 +198,17 @@ mod tests {
         let e = CliError::from_floor(FAULT, &Outer(io::Error::other("disk\nfull")));
         assert_eq!(one_line(&e.message), "outer: disk; full");
         assert_eq!(CliError::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit, 0);
+    }
+
+    #[test]
+    fn a_place_is_marked_in_its_line() {
+        let marked = |text: &str, line, column| CliError::usage("no").marked(text, Some((line, column))).mark;
+        assert_eq!(marked("SELECT a\n  FROM\tb", 2, 8), Some(("  FROM b".to_owned(), 7)));
+        assert_eq!(marked("SELECT", 1, 99), Some(("SELECT".to_owned(), 6)));
+        let long = format!("{}X{}", "a".repeat(200), "b".repeat(200));
+        let (part, at) = marked(&long, 1, 201).unwrap();
+        assert_eq!((part.chars().nth(at), part.chars().count()), (Some('X'), 102));
+        assert_eq!((marked("a", 3, 1), marked("a", 0, 1), marked("a", 1, 0)), (None, None, None));
     }
 
     #[test]

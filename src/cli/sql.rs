@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 
 use super::context::Context;
-use super::error::{CliError, FAULT, USAGE, did_you_mean};
+use super::error::{CliError, FAULT, USAGE};
 use super::look::{Found, Look};
 use crate::base::Progress;
 use crate::base::progress::Unit;
@@ -90,6 +90,12 @@ pub fn values(repo: &Repo, table: &str, column: &str, expression: &str, ty: &Typ
     })))
 }
 
+/// A fault of a query, with its place marked in the text.
+pub fn marked(error: QueryError, text: &str) -> CliError {
+    let at = error.at();
+    CliError::from(error).marked(text, at)
+}
+
 impl From<QueryError> for CliError {
     fn from(error: QueryError) -> CliError {
         use QueryError as Q;
@@ -101,7 +107,12 @@ impl From<QueryError> for CliError {
             _ => USAGE,
         };
         let mut out = CliError::from_floor(exit, &error);
-        out.hints.extend(did_you_mean(error.near()));
+        out.hints.extend(error.hints());
+        if let Q::Parameter { name, near, .. } = &error
+            && near.is_empty()
+        {
+            out.hints.push(format!("give it one with -p {name}=VALUE"));
+        }
         out
     }
 }

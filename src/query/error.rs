@@ -149,11 +149,14 @@ impl QueryError {
                 vec![format!("a schema is a revision: \"{name}\".TABLE is the table as it was at '{name}'")]
             }
             QueryError::Memory { .. } => vec!["give it more memory, or make it keep less: fewer columns, a LIMIT, a narrower WHERE".to_owned()],
-            other => match other.near() {
-                [] => Vec::new(),
-                [most @ .., last] if !most.is_empty() => vec![format!("did you mean {} or {last}?", most.join(", "))],
-                [last, ..] => vec![format!("did you mean {last}?")],
-            },
+            other => {
+                let quoted: Vec<String> = other.near().iter().map(|name| format!("'{name}'")).collect();
+                match quoted.as_slice() {
+                    [] => Vec::new(),
+                    [one] => vec![format!("did you mean {one}?")],
+                    [most @ .., last] => vec![format!("did you mean {} or {last}?", most.join(", "))],
+                }
+            }
         }
     }
 

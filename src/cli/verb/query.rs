@@ -85,7 +85,8 @@ impl Query {
         repo.set_progress(progress.clone());
         let repo = Arc::new(repo);
         let command = args::command(["query", &shortened(&text)]);
-        let answer = match sql::session(&repo, memory, &progress)?.run(&repo, &text, &params, self.at.as_deref(), &command)? {
+        let run = sql::session(&repo, memory, &progress)?.run(&repo, &text, &params, self.at.as_deref(), &command);
+        let answer = match run.map_err(|error| sql::marked(error, &text))? {
             Outcome::Answer(answer) => answer,
             Outcome::Written(written) => {
                 self.told(context, &written)?;

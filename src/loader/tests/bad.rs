@@ -136,3 +136,31 @@ fn what_cannot_be_loaded_is_refused_by_name() {
     let near = Selection::of_table(&repo, "main", "pictures", None).unwrap().only(&["captoin"]).unwrap_err().to_string();
     assert!(near.contains("captoin"), "{near}");
 }
+
+#[test]
+fn a_panic_in_a_thread_is_told_in_the_place_of_its_batch() {
+    use crate::loader::field::Kind;
+    use crate::loader::make::{Counters, Maker, Task, Window};
+    use crate::loader::pool::Pool;
+
+    let dir = tempfile::tempdir().unwrap();
+    let selection = all(&damaged(dir.path())).only(&["id"]).unwrap();
+    let options = Options { batch: 4, ..Options::default() };
+    let kinds = selection.columns().iter().map(|column| Kind::of(column, &options)).collect::<Result<Vec<_>, _>>().unwrap();
+    let cells = selection.gather(&[0], &[0, 1, 2, 3]).unwrap();
+    let maker = Maker { selection, options, kinds, direct: vec![], windowed: vec![0], floats: None, counters: Arc::new(Counters::default()) };
+    let pool = Pool::new(1 << 20);
+    // A window of four rows of which a batch asks for more: Arrow panics.
+    let window = Arc::new(Window { rows: vec![0, 1, 2, 3], cells, _held: None });
+    for (sequence, rows) in [(0, 0..4), (1, 2..9), (2, 1..2)] {
+        assert!(pool.push(Task { sequence, epoch: 0, pieces: vec![(window.clone(), rows)], place: 0, delivered: 4, is_last: false }));
+    }
+    pool.end(3, None);
+    pool.work(&maker);
+    assert_eq!(pool.take().0.unwrap().unwrap().rows, [0, 1, 2, 3]);
+    let told = pool.take().0.unwrap().unwrap_err().to_string();
+    assert!(told.starts_with("a thread of the loader failed: "), "{told}");
+    // The thread went on.
+    assert_eq!(pool.take().0.unwrap().unwrap().rows, [1]);
+    assert!(pool.take().0.is_none());
+}

@@ -74,7 +74,7 @@ fn names_that_do_not_exist_have_their_nearest() {
     assert_eq!((error.to_string().as_str(), error.near()), ("no table 'tt' in the working state", &["t".to_owned()][..]));
     let error = refusal(&session, "SELECT id,\n lable FROM t");
     assert_eq!((error.to_string().as_str(), error.near()), ("no column 'lable' at line 2, column 2", &["label".to_owned()][..]));
-    assert_eq!(error.hints(), ["did you mean label?"]);
+    assert_eq!(error.hints(), ["did you mean 'label'?"]);
     let error = refusal(&session, "SELECT t.ids FROM t");
     assert_eq!((error.to_string().as_str(), error.near()), ("no column 't.ids' at line 1, column 8", &["id".to_owned(), "s".to_owned()][..]));
     let error = refusal(&session, "SELECT lenght(s) FROM t");
