@@ -1,5 +1,7 @@
 //! Names that people give: branches and tags, tables and columns.
 
+use std::fmt::Display;
+
 /// Why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{name}' is not a valid {what} name: {reason}")]
@@ -67,6 +69,16 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Ve
     near.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
+/// Names that were perhaps meant, as a hint; `None` without any.
+pub fn did_you_mean<T: Display>(near: &[T]) -> Option<String> {
+    let quoted: Vec<String> = near.iter().map(|name| format!("'{name}'")).collect();
+    match quoted.as_slice() {
+        [] => None,
+        [one] => Some(format!("did you mean {one}?")),
+        [most @ .., last] => Some(format!("did you mean {} or {last}?", most.join(", "))),
+    }
+}
+
 /// How many characters are to be put in, left out, replaced or swapped with the next: the distance of optimal string alignment.
 fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
@@ -89,6 +101,13 @@ fn edit_distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn suggestions() {
+        assert_eq!(did_you_mean::<&str>(&[]), None);
+        assert_eq!(did_you_mean(&["a"]).unwrap(), "did you mean 'a'?");
+        assert_eq!(did_you_mean(&["a", "b", "c"]).unwrap(), "did you mean 'a', 'b' or 'c'?");
+    }
 
     #[test]
     fn refs_follow_git() {

@@ -1,7 +1,6 @@
 //! Errors at the edge: one line of what is wrong, hints, and the exit code.
 
 use std::error::Error;
-use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::ui::paint::Paint;
@@ -175,16 +174,6 @@ impl From<FileError> for CliError {
     }
 }
 
-/// What is nearest to a name that does not exist, as a hint.
-pub fn did_you_mean<T: Display>(near: &[T]) -> Option<String> {
-    let quoted: Vec<String> = near.iter().map(|name| format!("'{name}'")).collect();
-    match quoted.as_slice() {
-        [] => None,
-        [one] => Some(format!("did you mean {one}?")),
-        [most @ .., last] => Some(format!("did you mean {} or {last}?", most.join(", "))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,11 +198,5 @@ mod tests {
         let (part, at) = marked(&long, 1, 201).unwrap();
         assert_eq!((part.chars().nth(at), part.chars().count()), (Some('X'), 102));
         assert_eq!((marked("a", 3, 1), marked("a", 0, 1), marked("a", 1, 0)), (None, None, None));
-    }
-
-    #[test]
-    fn suggestions() {
-        assert_eq!(did_you_mean::<&str>(&[]), None);
-        assert_eq!(did_you_mean(&["a", "b", "c"]).unwrap(), "did you mean 'a', 'b' or 'c'?");
     }
 }

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::field::Kind;
 use super::make::{Counters, Maker};
 use super::order::ALGORITHM;
-use super::plan::{deal, layout};
+use super::plan::{Reading, deal, reading};
 use super::pool::{Pool, message};
 use super::report::Report;
 use super::{LoaderError, Options, Selection, State};
@@ -42,19 +42,18 @@ impl Loader {
             return Err(LoaderError::Empty(format!("{rows} rows make no full step of {step} samples, and a last one that is not full is dropped")));
         }
         let kinds = selection.columns().iter().map(|column| Kind::of(column, &options)).collect::<Result<Vec<_>, _>>()?;
-        let layout = layout(&selection, &options)?;
+        let Reading { direct, windowed, mut shape, early } = reading(&selection, &options)?;
         let mut state = State {
             algorithm: ALGORITHM,
             commit: selection.commit().to_string(),
             selection: selection.digest().to_owned(),
             seed: options.seed,
-            block_rows: layout.shape.block_rows,
-            window_blocks: layout.shape.window_blocks,
+            block_rows: shape.block_rows,
+            window_blocks: shape.window_blocks,
             epoch: 0,
             delivered: 0,
         };
         // An order goes on as it began, whatever is read ahead today.
-        let mut shape = layout.shape;
         if let Some(resumed) = &options.resume {
             shape = resumed.shape();
             state = State { block_rows: shape.block_rows, window_blocks: shape.window_blocks, ..state };
@@ -65,12 +64,12 @@ impl Loader {
         let pool = Pool::new(options.read_ahead_bytes / 2);
         let (threads, start) = (options.threads, (state.epoch, state.delivered));
         let counters = Arc::new(Counters::default());
-        let maker = Arc::new(Maker { selection, options, kinds, direct: layout.direct.clone(), windowed: layout.windowed.clone(), floats, counters });
+        let maker = Arc::new(Maker { selection, options, kinds, direct, windowed, floats, counters });
         let report = Report { threads, ..Report::default() };
         let mut loader = Loader { pool, maker, threads: Vec::with_capacity(threads + 1), state, over: false, began: None, report };
         loader.spawn("dsv-plan", move |maker, pool| {
             let mut sequence = 0;
-            let dealt = catch_unwind(AssertUnwindSafe(|| deal(maker, pool, (shape, layout.early), start, &mut sequence)));
+            let dealt = catch_unwind(AssertUnwindSafe(|| deal(maker, pool, (shape, early), start, &mut sequence)));
             let fault = dealt.unwrap_or_else(|panic| Err(LoaderError::Thread(message(&*panic)))).err();
             pool.end(sequence, fault);
         })?;

@@ -13,7 +13,7 @@ use crate::chunk::{Limits, Objects};
 use crate::format::Type;
 use crate::query::{Answer, Choice, Chosen, Options, Params, QueryError, Session, Source};
 use crate::repo::Repo;
-use crate::store::LocalStore;
+use crate::store::{LocalStore, StoreError};
 use crate::table::write::RowWriter;
 use crate::table::{Schema, Table};
 
@@ -105,8 +105,7 @@ fn rows(values: Answer, is_ordered: bool) -> Result<(Slots, Vec<RecordBatch>), L
 
 /// Rows as a table in a folder that goes when nobody reads it any more.
 fn aside(columns: &[(String, Type)], batches: impl Iterator<Item = Result<RecordBatch, QueryError>>) -> Result<Part, LoaderError> {
-    let folder =
-        tempfile::Builder::new().prefix("dsv-load-").tempdir().map_err(|e| LoaderError::Options(format!("no folder for what the query computes: {e}")))?;
+    let folder = tempfile::Builder::new().prefix("dsv-load-").tempdir().map_err(|e| StoreError::io("the folder for temporary files", e))?;
     let objects = Arc::new(Objects::new(Arc::new(LocalStore::create(folder.path().join("rows"))?), Limits::default()));
     // Columns of a query may share a name.
     let named: Vec<(String, Type)> = columns.iter().enumerate().map(|(i, (_, ty))| (format!("{i}"), ty.clone())).collect();

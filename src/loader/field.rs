@@ -196,7 +196,7 @@ impl Kind {
             Kind::List { number } => list(cells.as_list::<i32>(), number, lists)?,
             Kind::Text => Data::Text(cells.as_string::<i32>().clone()),
             Kind::Bytes => Data::Bytes(cells.as_binary::<i32>().clone()),
-            Kind::Pixels => return Err(LoaderError::Options("pictures are decoded, not put together".into())),
+            Kind::Pixels => return Err(LoaderError::Thread("pictures are decoded, not put together".into())),
         })
     }
 

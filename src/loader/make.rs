@@ -281,8 +281,7 @@ impl Maker {
                 for pictures in decoded.iter_mut() {
                     let file = cells.get(pictures.column).and_then(|cells| cells.as_binary_opt::<i32>()).filter(|files| !files.is_empty());
                     let Some(file) = file else { continue };
-                    let file = file.value(0).to_vec();
-                    if let Err(why) = self.decode(pictures, images, &file, bad.row, (&augment, task.place), tools, rows)? {
+                    if let Err(why) = self.decode(pictures, images, file.value(0), bad.row, (&augment, task.place), tools, rows)? {
                         last = (pictures.column, why);
                         continue 'tries;
                     }

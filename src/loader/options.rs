@@ -11,7 +11,7 @@ pub struct Options {
     pub batch: u64,
     /// Seed of the order, which is another in each epoch; without, rows come as the selection has them. Also the seed of crops, flips and substitutes, where it is 0 if there is none.
     pub seed: Option<u64>,
-    /// Epochs.
+    /// Epochs in all: those before a state that is gone on from count as well.
     pub epochs: u64,
     /// Threads that decode.
     pub threads: usize,

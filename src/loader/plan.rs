@@ -19,7 +19,7 @@ const WINDOW_BLOCKS: Range<u64> = 16..256;
 const WINDOWS_SHARE: u64 = 6;
 
 /// Which columns are read for each batch, which for each window, and how rows are divided for shuffling.
-pub(super) struct Layout {
+pub(super) struct Reading {
     pub direct: Vec<usize>,
     pub windowed: Vec<usize>,
     pub shape: Shape,
@@ -28,7 +28,7 @@ pub(super) struct Layout {
 }
 
 /// Of a selection, by how large its cells are; neither by chunks nor by other columns, so the same order comes out after those have changed.
-pub(super) fn layout(selection: &Selection, options: &Options) -> Result<Layout, LoaderError> {
+pub(super) fn reading(selection: &Selection, options: &Options) -> Result<Reading, LoaderError> {
     let (mut direct, mut windowed, mut row_bytes) = (Vec::new(), Vec::new(), 0);
     for column in 0..selection.columns().len() {
         match selection.cell_bytes(column)? {
@@ -42,7 +42,7 @@ pub(super) fn layout(selection: &Selection, options: &Options) -> Result<Layout,
     let shape = options.shape.unwrap_or_else(|| shape(row_bytes.max(1), !direct.is_empty(), options.read_ahead_bytes, options.seed.is_some()));
     let window_bytes = shape.block_rows.saturating_mul(shape.window_blocks).min(selection.rows()).saturating_mul(row_bytes);
     let early = if window_bytes >= EARLY_BYTES_MIN { 2 * options.threads as u64 } else { 0 };
-    Ok(Layout { direct, windowed, shape, early })
+    Ok(Reading { direct, windowed, shape, early })
 }
 
 fn shape(row_bytes: u64, with_large: bool, read_ahead_bytes: u64, is_shuffled: bool) -> Shape {
@@ -123,8 +123,8 @@ fn window(
     is_early: bool,
 ) -> Result<Option<Current>, LoaderError> {
     let Some((number, places)) = order.window_at(at) else { return Err(LoaderError::NoRow { row: at, rows: order.rows() }) };
-    let held = if is_early { None } else { Some(pool.hold_window(parts)) };
-    if held.as_ref().is_some_and(Option::is_none) {
+    let held = if is_early { None } else { pool.hold_window(parts) };
+    if held.is_none() && !is_early {
         return Ok(None);
     }
     let all = order.window(number);
@@ -150,7 +150,7 @@ fn window(
     let started = Instant::now();
     let cells = maker.selection.gather(&maker.windowed, &rows)?;
     Counters::add(&maker.counters.read_nanos, started.elapsed().as_nanos() as u64);
-    Ok(Some(Current { places, window: Arc::new(Window { rows, cells, _held: held.flatten() }), dealt: 0 }))
+    Ok(Some(Current { places, window: Arc::new(Window { rows, cells, _held: held }), dealt: 0 }))
 }
 
 #[cfg(test)]

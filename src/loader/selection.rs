@@ -157,7 +157,7 @@ impl Selection {
                 }
             }
         }
-        let missing = || LoaderError::Options("a column is loaded that is not there".into());
+        let missing = || LoaderError::Thread("a column is loaded that is not there".into());
         found.into_iter().map(|cells| cells.ok_or_else(missing)).collect()
     }
 

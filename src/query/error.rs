@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Diagnostic, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 
-use crate::base::name::nearest;
+use crate::base::name::{did_you_mean, nearest};
 use crate::format::{FormatError, Type, TypeError};
 use crate::repo::{ErrorKind, RepoError};
 use crate::table::TableError;
@@ -149,14 +149,7 @@ impl QueryError {
                 vec![format!("a schema is a revision: \"{name}\".TABLE is the table as it was at '{name}'")]
             }
             QueryError::Memory { .. } => vec!["give it more memory, or make it keep less: fewer columns, a LIMIT, a narrower WHERE".to_owned()],
-            other => {
-                let quoted: Vec<String> = other.near().iter().map(|name| format!("'{name}'")).collect();
-                match quoted.as_slice() {
-                    [] => Vec::new(),
-                    [one] => vec![format!("did you mean {one}?")],
-                    [most @ .., last] => vec![format!("did you mean {} or {last}?", most.join(", "))],
-                }
-            }
+            other => did_you_mean(other.near()).into_iter().collect(),
         }
     }
 

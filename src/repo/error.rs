@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::base::name::BadName;
+use crate::base::name::{BadName, did_you_mean};
 use crate::base::{CommitId, ObjectId};
 use crate::chunk::ChunkError;
 use crate::format::FormatError;
@@ -240,12 +240,12 @@ impl RepoError {
         let one = |text: &str| vec![text.to_owned()];
         match self {
             RepoError::NoRepository(_) => one("'dsv init' makes one here"),
-            RepoError::NoTable { nearest, .. } | RepoError::NoTag { nearest, .. } => did_you_mean(nearest),
-            RepoError::Table(TableError::NoColumn { near, .. }) => did_you_mean(near),
+            RepoError::NoTable { nearest, .. } | RepoError::NoTag { nearest, .. } => did_you_mean(nearest).into_iter().collect(),
+            RepoError::Table(TableError::NoColumn { near, .. }) => did_you_mean(near).into_iter().collect(),
             RepoError::File(error) => error.hint().map(str::to_owned).into_iter().collect(),
             RepoError::NoBranch { name, other: true, .. } => vec![format!("'{name}' is a commit or a tag: look at it with 'dsv switch --detach {name}'")],
             RepoError::NoBranch { name, nearest, .. } if nearest.is_empty() => vec![format!("'dsv switch -c {name}' makes it")],
-            RepoError::NoBranch { nearest, .. } => did_you_mean(nearest),
+            RepoError::NoBranch { nearest, .. } => did_you_mean(nearest).into_iter().collect(),
             RepoError::Checks { .. } => one("nothing was changed; 'dsv check run' lists the rows, 'dsv check drop NAME' gives a check up"),
             RepoError::Outdated { .. } => one("'dsv reset' puts the changes on top of where the branch is now; 'dsv reset --hard' drops them"),
             RepoError::InProgress { verb, .. } => {
@@ -253,7 +253,7 @@ impl RepoError {
             }
             RepoError::Conflicts { verb, .. } => vec![format!("'dsv conflicts' lists them, 'dsv resolve' settles them; 'dsv {verb} --abort' gives up")],
             RepoError::Refused { hint, .. } => hint.iter().cloned().collect(),
-            RepoError::History(HistoryError::Unknown { nearest, .. }) => did_you_mean(nearest),
+            RepoError::History(HistoryError::Unknown { nearest, .. }) => did_you_mean(nearest).into_iter().collect(),
             RepoError::History(HistoryError::Moved { .. } | HistoryError::Contended(_)) => {
                 one("another dsv changed the repository meanwhile, and nothing was changed here: run the command again")
             }
@@ -282,13 +282,5 @@ impl RepoError {
             }
             _ => None,
         }
-    }
-}
-
-fn did_you_mean(nearest: &[String]) -> Vec<String> {
-    match nearest {
-        [] => Vec::new(),
-        [most @ .., last] if !most.is_empty() => vec![format!("did you mean '{}' or '{last}'?", most.join("', '"))],
-        [last, ..] => vec![format!("did you mean '{last}'?")],
     }
 }

@@ -236,8 +236,9 @@ impl Store for LocalStore {
         let n = end - start;
         if open.gone_through.fetch_add(n as u64, Ordering::Relaxed) >= open.length {
             let map = || usize::try_from(open.length).ok().and_then(|length| map_range(&open, 0, length)).unwrap_or_default();
-            if let Some(bytes) = open.whole.get_or_init(map).get(start..end) {
-                return Ok(open.whole.get_or_init(map).slice_ref(bytes));
+            let whole = open.whole.get_or_init(map);
+            if end <= whole.len() {
+                return Ok(whole.slice(start..end));
             }
         }
         if n < MAPPED_BYTES_MIN {

@@ -136,7 +136,7 @@ impl Show {
         let sql = views.get(&self.name).ok_or_else(|| {
             let near = crate::base::name::nearest(&self.name, views.keys().map(String::as_str)).into_iter().map(str::to_owned).collect::<Vec<_>>();
             let mut error = CliError::usage(format!("there is no view '{}'", self.name));
-            error.hints.extend(crate::cli::error::did_you_mean(&near));
+            error.hints.extend(crate::base::name::did_you_mean(&near));
             error
         })?;
         let answer = sql::view(&repo, &self.name, self.at.as_deref(), &[], None, &context.ui.progress())?;
