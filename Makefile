@@ -1,7 +1,7 @@
 # Each target does all its set-up. What it needs: a Rust toolchain, and for the tests Python 3.
 # The demo and the tests share one profile and one target directory, so whichever comes second builds little.
 
-.PHONY: demo test test-full bench lint
+.PHONY: demo test test-full test-gpu bench lint
 .DEFAULT_GOAL := help
 
 DATA ?=
@@ -11,6 +11,7 @@ help:
 	@echo "make demo DATA=folder   the same with your own pictures"
 	@echo "make test               all tests but the long ones; the last line counts them"
 	@echo "make test-full          all tests, the long ones at their stated sizes, on a release build of their own"
+	@echo "make test-gpu           the loader on an NVIDIA GPU, value for value against the CPU; says so where there is none"
 	@echo "make bench              benchmarks, on the release build of test-full"
 	@echo "make lint               formatting and clippy"
 
@@ -23,6 +24,9 @@ test: has-cargo has-python
 
 test-full: has-cargo has-python
 	@python3 scripts/test.py --full
+
+test-gpu: has-cargo has-python
+	@python3 scripts/gpu.py
 
 bench: has-cargo has-python .bench/ready
 	DSV_BENCH_PYTHON=$(CURDIR)/.bench/bin/python cargo bench --profile full

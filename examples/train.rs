@@ -18,7 +18,7 @@ use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
 use candle_core::{D, Device, Tensor, Var};
 use dsv::format::Type;
 use dsv::loader::random::{Draws, Use};
-use dsv::loader::{Batch, Channels, Fit, Images, LastBatch, Loader, Normalize, Options, Selection, State, device};
+use dsv::loader::{Channels, DeviceBatch, DeviceLoader, Fit, Images, LastBatch, Normalize, Options, Selection, State, device};
 use dsv::query::{self, Params, Session};
 use dsv::repo::{CommitOptions, Repo, RepoError};
 use dsv::table::write::RowWriter;
@@ -149,16 +149,17 @@ impl Model {
     }
 }
 
-fn tensors(batch: &Batch, device: &Device) -> Result<(Tensor, Tensor)> {
-    let field = |name: &str| batch.field(name).ok_or_else(|| format!("no column {name}"));
-    Ok((field("picture")?.to_tensor(device)?, field("class")?.to_tensor(device)?))
+fn tensors(batch: &DeviceBatch) -> Result<(&Tensor, &Tensor)> {
+    let tensor = |name: &str| batch.tensor(name).ok_or_else(|| format!("no column {name}"));
+    Ok((tensor("picture")?, tensor("class")?))
 }
 
 /// Trains on batches of a loader, so many at most, and says how fast.
-fn train(model: &Model, loader: &mut Loader, most: usize, device: &Device) -> Result<()> {
+fn train(model: &Model, loader: &mut DeviceLoader, most: usize) -> Result<()> {
     for batch in loader.by_ref().take(most) {
-        let (pixels, classes) = tensors(&batch?, device)?;
-        model.step(&pixels, &classes)?;
+        let batch = batch?;
+        let (pixels, classes) = tensors(&batch)?;
+        model.step(pixels, classes)?;
     }
     println!("    {}", loader.report());
     Ok(())
@@ -166,9 +167,10 @@ fn train(model: &Model, loader: &mut Loader, most: usize, device: &Device) -> Re
 
 fn accuracy(model: &Model, selection: Selection, options: &Options, device: &Device) -> Result<f64> {
     let (mut right, mut all) = (0, 0);
-    for batch in Loader::new(selection, Options { seed: None, epochs: 1, last: LastBatch::Short, ..options.clone() })? {
-        let (pixels, classes) = tensors(&batch?, device)?;
-        let found = model.forward(&pixels)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
+    for batch in DeviceLoader::new(selection, Options { seed: None, epochs: 1, last: LastBatch::Short, ..options.clone() }, device)? {
+        let batch = batch?;
+        let (pixels, classes) = tensors(&batch)?;
+        let found = model.forward(pixels)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
         let classes = classes.to_vec1::<i64>()?;
         right += found.iter().zip(&classes).filter(|(found, class)| i64::from(**found) == **class).count();
         all += classes.len();
@@ -200,16 +202,16 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     let selection = of("train")?;
     println!("{} samples to train on, {} to test with, {} classes", selection.rows(), of("test")?.rows(), task.classes.len());
     let inputs = {
-        let first = Loader::new(selection.clone(), options.clone())?.next().ok_or("no batch")??;
-        tensors(&first, &device)?.0.flatten_from(1)?.dim(1)?
+        let first = DeviceLoader::new(selection.clone(), options.clone(), &device)?.next().ok_or("no batch")??;
+        tensors(&first)?.0.flatten_from(1)?.dim(1)?
     };
 
     let began = Instant::now();
     println!("in one go, {epochs} epochs:");
     let model = Model::new(inputs, task.classes.len(), &device)?;
-    let mut loader = Loader::new(selection.clone(), options.clone())?;
+    let mut loader = DeviceLoader::new(selection.clone(), options.clone(), &device)?;
     let batches = (loader.batches_an_epoch() * epochs) as usize;
-    train(&model, &mut loader, usize::MAX, &device)?;
+    train(&model, &mut loader, usize::MAX)?;
     println!(
         "    accuracy {:.1} %, weights {}, {:.1} s",
         accuracy(&model, of("test")?, &options, &device)? * 100.0,
@@ -219,14 +221,14 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
 
     println!("stopped after {} of {batches} batches, and resumed:", batches / 2);
     let again = Model::new(inputs, task.classes.len(), &device)?;
-    let mut loader = Loader::new(selection.clone(), options.clone())?;
-    train(&again, &mut loader, batches / 2, &device)?;
+    let mut loader = DeviceLoader::new(selection.clone(), options.clone(), &device)?;
+    train(&again, &mut loader, batches / 2)?;
     let state = loader.state().to_json();
     drop(loader);
     println!("    {state}");
     // As another process would, much later: the view as the commit of then has it.
-    let mut loader = Loader::new(selection, Options { resume: Some(State::from_json(&state)?), ..options.clone() })?;
-    train(&again, &mut loader, usize::MAX, &device)?;
+    let mut loader = DeviceLoader::new(selection, Options { resume: Some(State::from_json(&state)?), ..options.clone() }, &device)?;
+    train(&again, &mut loader, usize::MAX)?;
     println!("    accuracy {:.1} %, weights {}", accuracy(&again, of("test")?, &options, &device)? * 100.0, again.digest()?);
     if model.digest()? != again.digest()? {
         return Err("the weights differ".into());

@@ -7,12 +7,15 @@
 //! ```
 //!
 //! Subjects: small (20,000 JPEGs of 64 to 128 pixels a side, made 64 x 64), large (2,000 of 512 x 512, as they are). Shuffled, batches of 64, bytes. A round of a side is an epoch. `--part N` takes one in N.
+//! With the feature `candle`, `steps` (`--device cpu` or `cuda`) shows whether a training step waits for its data.
 //!
 //! DSV_BENCH_PYTHON names a Python that has what benches/requirements.txt lists; a peer that it lacks is left out, with a word. Ratios travel between machines, times do not.
 
 #[path = "../common/data.rs"]
 #[allow(dead_code)]
 mod data;
+#[cfg(feature = "candle")]
+mod steps;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -242,17 +245,20 @@ fn run(subject: &Subject, rounds: usize, part: u64) {
 
 fn main() -> ExitCode {
     let (mut subjects, mut rounds, mut part) = (Vec::new(), 3, 1);
+    let mut device = "cpu".to_owned();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse::<u64>().ok()).filter(|n| *n > 0);
         match argument.as_str() {
             "--rounds" => rounds = number().unwrap_or(3) as usize,
             "--part" => part = number().unwrap_or(1),
+            "--device" => device = arguments.next().unwrap_or_default(),
             // What cargo says to every benchmark.
             "--bench" => {}
+            "steps" => subjects.push(argument),
             name if SUBJECTS.iter().any(|subject| subject.name == name) => subjects.push(argument),
             other => {
-                eprintln!("error: '{other}' is none of: small, large, --rounds N, --part N");
+                eprintln!("error: '{other}' is none of: small, large, steps, --rounds N, --part N, --device NAME");
                 return ExitCode::from(2);
             }
         }
@@ -262,6 +268,16 @@ fn main() -> ExitCode {
             println!("\n{}", subject.name);
             run(subject, rounds, part);
         }
+    }
+    if subjects.is_empty() || subjects.iter().any(|name| name == "steps") {
+        println!("\nsteps");
+        #[cfg(feature = "candle")]
+        if let Err(why) = steps::run(&device, part) {
+            eprintln!("error: {why}");
+            return ExitCode::FAILURE;
+        }
+        #[cfg(not(feature = "candle"))]
+        println!("  left out on '{device}': this build is without the feature `candle`");
     }
     ExitCode::SUCCESS
 }

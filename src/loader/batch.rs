@@ -1,5 +1,6 @@
 //! What is delivered.
 
+use super::State;
 use super::field::Field;
 
 /// A batch of samples.
@@ -23,6 +24,12 @@ impl Batch {
     /// The field of a column.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Where a loader stands behind it.
+    pub(super) fn state_after(&self, before: &State) -> State {
+        let (epoch, delivered) = if self.is_last { (self.epoch + 1, 0) } else { (self.epoch, self.delivered) };
+        State { epoch, delivered, ..before.clone() }
     }
 
     /// Bytes that it takes.

@@ -2,9 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use super::field::Kind;
@@ -12,19 +10,17 @@ use super::make::{Counters, Maker};
 use super::order::ALGORITHM;
 use super::plan::{Reading, deal, reading};
 use super::pool::{Pool, message};
-use super::report::Report;
+use super::report::{Meter, Report};
 use super::{LoaderError, Options, Selection, State};
 
 /// Batches of a selection, in an order that depends on nothing but the options. They are made ahead of whoever takes them; the next epoch's first ones as well. Dropping it ends everything.
 pub struct Loader {
-    pool: Arc<Pool>,
-    maker: Arc<Maker>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) maker: Arc<Maker>,
     threads: Vec<JoinHandle<()>>,
     state: State,
     over: bool,
-    /// When the first batch was asked for.
-    began: Option<Instant>,
-    report: Report,
+    meter: Meter,
 }
 
 impl Loader {
@@ -64,9 +60,9 @@ impl Loader {
         let pool = Pool::new(options.read_ahead_bytes / 2);
         let (threads, start) = (options.threads, (state.epoch, state.delivered));
         let counters = Arc::new(Counters::default());
+        let meter = Meter::new(threads, counters.clone());
         let maker = Arc::new(Maker { selection, options, kinds, direct, windowed, floats, counters });
-        let report = Report { threads, ..Report::default() };
-        let mut loader = Loader { pool, maker, threads: Vec::with_capacity(threads + 1), state, over: false, began: None, report };
+        let mut loader = Loader { pool, maker, threads: Vec::with_capacity(threads + 1), state, over: false, meter };
         loader.spawn("dsv-plan", move |maker, pool| {
             let mut sequence = 0;
             let dealt = catch_unwind(AssertUnwindSafe(|| deal(maker, pool, (shape, early), start, &mut sequence)));
@@ -74,7 +70,10 @@ impl Loader {
             pool.end(sequence, fault);
         })?;
         for _ in 0..threads {
-            loader.spawn("dsv-load", |maker, pool| pool.work(maker))?;
+            loader.spawn("dsv-load", |maker, pool| {
+                stand_back(maker.options.nice);
+                pool.work(maker);
+            })?;
         }
         Ok(loader)
     }
@@ -93,16 +92,12 @@ impl Loader {
 
     /// The labels of a column that comes as their numbers.
     pub fn labels(&self, column: &str) -> Option<&[String]> {
-        let at = self.maker.selection.columns().iter().position(|known| known.name == column)?;
-        match self.maker.kinds.get(at)? {
-            Kind::Codes(labels) => Some(labels),
-            _ => None,
-        }
+        self.maker.labels(column)
     }
 
     /// Batches of a whole epoch, on each rank.
     pub fn batches_an_epoch(&self) -> u64 {
-        self.maker.options.share().steps(self.maker.selection.rows(), 0)
+        self.maker.batches_an_epoch()
     }
 
     /// Where it stands: behind the batch that was taken last.
@@ -112,27 +107,30 @@ impl Loader {
 
     /// How fast it was so far.
     pub fn report(&self) -> Report {
-        let counters = &self.maker.counters;
-        let nanos = |counter: &std::sync::atomic::AtomicU64| Duration::from_nanos(counter.load(Ordering::Relaxed));
-        Report {
-            skipped: counters.skipped.load(Ordering::Relaxed),
-            read_bytes: counters.bytes.load(Ordering::Relaxed),
-            reading: nanos(&counters.read_nanos),
-            decoding: nanos(&counters.decode_nanos),
-            ..self.report
-        }
+        self.meter.report()
     }
 
     /// The batches that are left of this epoch; `None` after the last epoch.
     pub fn epoch(&mut self) -> Option<Epoch<'_>> {
         let is_more = !self.over && self.state.epoch < self.maker.options.epochs;
-        if is_more { Some(Epoch { loader: self, over: false }) } else { None }
+        is_more.then(|| Epoch::new(self, |batch| batch.is_last))
     }
 
     #[cfg(test)]
     pub(super) fn waiting_bytes(&self) -> u64 {
         self.pool.waiting_bytes()
     }
+}
+
+/// Lets other threads go before this one. Where the system refuses it, loading goes on as it would have.
+fn stand_back(nice: u8) {
+    #[cfg(target_os = "linux")]
+    if nice > 0 {
+        // Without a number it is this thread's: Linux has a niceness for each.
+        let _ = rustix::process::setpriority_process(None, i32::from(nice));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
 }
 
 impl Iterator for Loader {
@@ -143,22 +141,11 @@ impl Iterator for Loader {
         if self.over {
             return None;
         }
-        let began = *self.began.get_or_insert_with(Instant::now);
-        let (taken, waited) = self.pool.take();
-        self.report.waited += waited;
-        if self.report.batches == 0 {
-            self.report.first = waited;
-        }
+        let taken = self.meter.take(|| self.pool.take(), |taken| Some(taken.as_ref()?.as_ref().ok()?.valid));
         match &taken {
-            Some(Ok(batch)) => {
-                self.report.batches += 1;
-                self.report.samples += batch.valid as u64;
-                let (epoch, delivered) = if batch.is_last { (batch.epoch + 1, 0) } else { (batch.epoch, batch.delivered) };
-                self.state = State { epoch, delivered, ..self.state.clone() };
-            }
+            Some(Ok(batch)) => self.state = batch.state_after(&self.state),
             _ => self.over = true,
         }
-        self.report.elapsed = began.elapsed();
         taken
     }
 }
@@ -174,20 +161,27 @@ impl Drop for Loader {
 }
 
 /// The batches that are left of one epoch. Those of the next are made meanwhile.
-pub struct Epoch<'a> {
-    loader: &'a mut Loader,
+pub struct Epoch<'a, B = Batch> {
+    batches: &'a mut dyn Iterator<Item = Result<B, LoaderError>>,
+    is_last: fn(&B) -> bool,
     over: bool,
 }
 
-impl Iterator for Epoch<'_> {
-    type Item = Result<Batch, LoaderError>;
+impl<'a, B> Epoch<'a, B> {
+    pub(super) fn new(batches: &'a mut dyn Iterator<Item = Result<B, LoaderError>>, is_last: fn(&B) -> bool) -> Epoch<'a, B> {
+        Epoch { batches, is_last, over: false }
+    }
+}
+
+impl<B> Iterator for Epoch<'_, B> {
+    type Item = Result<B, LoaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.over {
             return None;
         }
-        let batch = self.loader.next();
-        self.over = !matches!(&batch, Some(Ok(batch)) if !batch.is_last);
+        let batch = self.batches.next();
+        self.over = !matches!(&batch, Some(Ok(batch)) if !(self.is_last)(batch));
         batch
     }
 }

@@ -3,6 +3,7 @@
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{ImageReader, Limits};
+use pulp::{Arch, NullaryFnOnce};
 
 use super::random::Draws;
 
@@ -74,6 +75,16 @@ pub enum Channels {
     Rgb,
     /// One luminance.
     Gray,
+}
+
+impl Channels {
+    /// Numbers of a pixel.
+    pub fn count(self) -> usize {
+        match self {
+            Channels::Rgb => 3,
+            Channels::Gray => 1,
+        }
+    }
 }
 
 /// Order of the numbers.
@@ -207,10 +218,10 @@ impl Images {
                 let (green, blue) = rest.split_at_mut(count / 3);
                 let planes = red.chunks_exact_mut(width as usize).zip(green.chunks_exact_mut(width as usize)).zip(blue.chunks_exact_mut(width as usize));
                 for (((red, green), blue), row) in planes.zip(rows) {
-                    let pixels = row.as_chunks::<3>().0.iter();
-                    let to = red.iter_mut().zip(green).zip(blue);
-                    let set = |(((r, g), b), pixel): (((&mut u8, &mut u8), &mut u8), &[u8; 3])| [*r, *g, *b] = *pixel;
-                    if flip { to.zip(pixels.rev()).for_each(set) } else { to.zip(pixels).for_each(set) }
+                    split(row, [&mut *red, &mut *green, &mut *blue]);
+                    if flip {
+                        [red, green, blue].into_iter().for_each(<[u8]>::reverse);
+                    }
                 }
             }
         }
@@ -231,6 +242,29 @@ impl Images {
             return Ok(None);
         }
         resized(pixels, part, (height, width), resizer).map(Some)
+    }
+}
+
+/// Takes the colours of a row of pixels apart, by the widest instructions that the processor has: byte by byte it takes as long as a fifth of decoding.
+fn split(row: &[u8], planes: [&mut [u8]; 3]) {
+    thread_local!(static ARCH: Arch = Arch::new());
+    ARCH.with(|arch| arch.dispatch(Split { row, planes }));
+}
+
+struct Split<'a> {
+    row: &'a [u8],
+    planes: [&'a mut [u8]; 3],
+}
+
+impl NullaryFnOnce for Split<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let [red, green, blue] = self.planes;
+        for (((red, green), blue), pixel) in red.iter_mut().zip(green).zip(blue).zip(self.row.as_chunks::<3>().0) {
+            [*red, *green, *blue] = *pixel;
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::store::Recycled;
 
 use super::batch::Batch;
 use super::field::{Data, Field, Kind, no_picture, pictures};
-use super::images::{Channels, Images, decode};
+use super::images::{Images, decode};
 use super::options::{BadRows, Options};
 use super::random::{Draws, Use};
 use super::selection::{Cells, Selection};
@@ -92,13 +92,15 @@ struct Pictures {
     column: usize,
     shape: Option<[usize; 3]>,
     rows: usize,
+    is_float: bool,
     numbers: Numbers,
 }
 
 enum Numbers {
+    /// Until the shape of one picture is known.
     None,
     Bytes(Recycled),
-    Floats(Vec<f32>),
+    Floats(Recycled),
 }
 
 /// A cell that cannot be loaded.
@@ -109,6 +111,20 @@ struct Bad {
 }
 
 impl Maker {
+    /// The labels of a column that comes as their numbers.
+    pub fn labels(&self, column: &str) -> Option<&[String]> {
+        let at = self.selection.columns().iter().position(|known| known.name == column)?;
+        match self.kinds.get(at)? {
+            Kind::Codes(labels) => Some(labels),
+            _ => None,
+        }
+    }
+
+    /// Batches of a whole epoch, on each rank.
+    pub fn batches_an_epoch(&self) -> u64 {
+        self.options.share().steps(self.selection.rows(), 0)
+    }
+
     /// Makes a batch.
     pub fn make(&self, task: &Task, tools: &mut Tools) -> Result<Batch, LoaderError> {
         let mut rows: Vec<u64> = Vec::new();
@@ -251,7 +267,7 @@ impl Maker {
             (Numbers::Floats(numbers), Some(floats)) => {
                 tools.pixels.resize(count, 0);
                 let written = images.write(&pixels, &mut tools.resizer, draws, place, &mut tools.pixels);
-                if let Some(to) = numbers.get_mut(range) {
+                if let Some(to) = numbers.floats_mut().get_mut(range) {
                     images.write_floats(floats, &tools.pixels, to);
                 }
                 written
@@ -319,29 +335,27 @@ impl Maker {
 
 impl Pictures {
     fn new(column: usize, images: &Images, rows: usize, is_float: bool) -> Pictures {
-        let channels = if images.channels == Channels::Gray { 1 } else { 3 };
+        let channels = images.channels.count();
         let shape = images.size.map(|(height, width)| match no_picture(channels, images.layout) {
             [0, 0, n] => [height as usize, width as usize, n],
             [n, ..] => [n, height as usize, width as usize],
         });
-        let numbers = if is_float { Numbers::Floats(Vec::new()) } else { Numbers::None };
-        Pictures { column, shape, rows, numbers }
+        Pictures { column, shape, rows, is_float, numbers: Numbers::None }
     }
 
     /// Room for all pictures of the batch, once the shape of one is known.
     fn make_room(&mut self) {
-        let count = self.rows * self.shape.map_or(0, |shape| shape.iter().product());
-        match &mut self.numbers {
-            Numbers::None => self.numbers = Numbers::Bytes(Recycled::new(count)),
-            Numbers::Floats(numbers) if numbers.len() != count => *numbers = vec![0.0; count],
-            _ => {}
+        if let Numbers::None = self.numbers {
+            let count = self.rows * self.shape.map_or(0, |shape| shape.iter().product());
+            let is_float = self.is_float;
+            self.numbers = if is_float { Numbers::Floats(Recycled::new(count * 4)) } else { Numbers::Bytes(Recycled::new(count)) };
         }
     }
 
     /// The numbers of all pictures; zeros for those that are missing, and behind the last.
     fn finish(&mut self, missing: &[usize], valid: usize, images: Option<&Images>) -> Result<Data, LoaderError> {
         let images = images.ok_or_else(|| LoaderError::Options("pictures are not decoded".into()))?;
-        let channels = if images.channels == Channels::Gray { 1 } else { 3 };
+        let channels = images.channels.count();
         let shape = self.shape.unwrap_or_else(|| no_picture(channels, images.layout));
         let count: usize = shape.iter().product();
         self.shape = Some(shape);
@@ -356,16 +370,15 @@ impl Pictures {
                         to.fill(0);
                     }
                 }
-                let buffer = Buffer::from(Bytes::from_owner(bytes).slice(..total));
-                Arc::new(UInt8Array::new(ScalarBuffer::new(buffer, 0, total), None))
+                Arc::new(UInt8Array::new(ScalarBuffer::new(Buffer::from(Bytes::from_owner(bytes)), 0, total), None))
             }
             Numbers::Floats(mut numbers) => {
                 for row in blank {
-                    if let Some(to) = numbers.get_mut(row * count..(row + 1) * count) {
+                    if let Some(to) = numbers.floats_mut().get_mut(row * count..(row + 1) * count) {
                         to.fill(0.0);
                     }
                 }
-                Arc::new(Float32Array::from(numbers))
+                Arc::new(Float32Array::new(ScalarBuffer::new(Buffer::from(Bytes::from_owner(numbers)), 0, total), None))
             }
         };
         Ok(Data::Tensor { values, shape: pictures(self.rows, shape), lengths: None })

@@ -11,6 +11,10 @@
 mod batch;
 mod batches;
 mod chosen;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(feature = "candle")]
+mod device;
 mod error;
 mod field;
 pub mod images;
@@ -43,4 +47,7 @@ pub use share::{LastBatch, Share};
 pub use slots::Slots;
 pub use state::State;
 #[cfg(feature = "candle")]
-pub use tensor::device;
+pub use {
+    device::{DeviceBatch, DeviceData, DeviceField, DeviceLoader},
+    tensor::device,
+};

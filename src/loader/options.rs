@@ -15,6 +15,8 @@ pub struct Options {
     pub epochs: u64,
     /// Threads that decode.
     pub threads: usize,
+    /// How far those threads stand back behind the others of the process, from 0 (not at all) to 19, as `nice` has it: for trainings whose own thread must not wait for a processor. Only Linux has it for threads; elsewhere it does nothing.
+    pub nice: u8,
     /// Bytes that may be held of what was read and decoded and not yet delivered.
     pub read_ahead_bytes: u64,
     /// What is made of pictures; without, their files come as bytes.
@@ -67,6 +69,7 @@ impl Default for Options {
             seed: None,
             epochs: 1,
             threads,
+            nice: 0,
             read_ahead_bytes: 512 << 20,
             images: None,
             lists: Lists::default(),
@@ -92,6 +95,9 @@ impl Options {
         }
         if self.threads == 0 {
             return refuse("0 threads load nothing: give 1 or more".into());
+        }
+        if self.nice > 19 {
+            return refuse(format!("threads cannot stand back by {}: give 0 to 19", self.nice));
         }
         if self.world == 0 || self.rank >= self.world {
             return refuse(format!("rank {} of {} does not exist: ranks are counted from 0", self.rank, self.world));

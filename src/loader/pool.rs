@@ -4,7 +4,6 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use super::LoaderError;
 use super::batch::Batch;
@@ -151,9 +150,8 @@ impl Pool {
         }
     }
 
-    /// The next batch, and how long it was waited for; `None` after the last.
-    pub fn take(&self) -> (Option<Result<Batch, LoaderError>>, Duration) {
-        let started = Instant::now();
+    /// The next batch, which is waited for; `None` after the last.
+    pub fn take(&self) -> Option<Result<Batch, LoaderError>> {
         let mut state = self.lock();
         loop {
             let next = state.next;
@@ -162,10 +160,10 @@ impl Pool {
                 state.made_bytes -= made.as_ref().map_or(0, Batch::bytes);
                 drop(state);
                 self.work.notify_all();
-                return (Some(made), started.elapsed());
+                return Some(made);
             }
             if state.stopped || (state.over && state.tasks.is_empty() && state.making == 0) {
-                return (None, started.elapsed());
+                return None;
             }
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

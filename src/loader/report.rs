@@ -1,7 +1,11 @@
 //! How fast samples come, and what they wait for.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::make::Counters;
 
 /// How fast samples came so far. Times of threads are added up.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -42,6 +46,50 @@ impl Report {
     /// Samples a second that would come if decoding took no time: what reading alone allows.
     pub fn ceiling(&self) -> f64 {
         rate(self.samples, self.reading) * self.threads as f64
+    }
+}
+
+/// Measures whoever takes batches, and how long they wait.
+#[derive(Debug)]
+pub(super) struct Meter {
+    counters: Arc<Counters>,
+    /// When the first batch was asked for.
+    began: Option<Instant>,
+    report: Report,
+}
+
+impl Meter {
+    pub fn new(threads: usize, counters: Arc<Counters>) -> Meter {
+        Meter { counters, began: None, report: Report { threads, ..Report::default() } }
+    }
+
+    /// Waits for a batch. `samples` says how many there are in what came, if it is one.
+    pub fn take<T>(&mut self, wait: impl FnOnce() -> T, samples: impl FnOnce(&T) -> Option<usize>) -> T {
+        let started = Instant::now();
+        let began = *self.began.get_or_insert(started);
+        let taken = wait();
+        let waited = started.elapsed();
+        self.report.waited += waited;
+        if self.report.batches == 0 {
+            self.report.first = waited;
+        }
+        if let Some(samples) = samples(&taken) {
+            self.report.batches += 1;
+            self.report.samples += samples as u64;
+        }
+        self.report.elapsed = began.elapsed();
+        taken
+    }
+
+    pub fn report(&self) -> Report {
+        let nanos = |counter: &AtomicU64| Duration::from_nanos(counter.load(Ordering::Relaxed));
+        Report {
+            skipped: self.counters.skipped.load(Ordering::Relaxed),
+            read_bytes: self.counters.bytes.load(Ordering::Relaxed),
+            reading: nanos(&self.counters.read_nanos),
+            decoding: nanos(&self.counters.decode_nanos),
+            ..self.report
+        }
     }
 }
 

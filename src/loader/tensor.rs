@@ -12,7 +12,7 @@ use super::field::{Data, Field};
 
 /// A device by its name: `cpu`, or `cuda` or `cuda:1` in a build that has CUDA.
 pub fn device(name: &str) -> Result<Device, LoaderError> {
-    let fail = |e: candle_core::Error| LoaderError::Device(format!("there is no device '{name}': {e}"));
+    let fail = |e: candle_core::Error| LoaderError::Device(format!("there is no device '{name}': {}", line(&e)));
     match name.split_once(':').unwrap_or((name, "0")) {
         ("cpu", "0") => Ok(Device::Cpu),
         ("cuda", number) => {
@@ -42,28 +42,61 @@ impl Field {
     }
 }
 
-fn tensor(values: &ArrayRef, shape: &[usize], device: &Device) -> Result<Tensor, LoaderError> {
+/// Candle's errors have the stack below the first line.
+fn line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+pub(super) fn fault(error: candle_core::Error) -> LoaderError {
+    LoaderError::Device(line(&error))
+}
+
+/// Numbers that candle has as well.
+#[cfg(not(feature = "cuda"))]
+pub(super) trait Numbers: WithDType {}
+#[cfg(not(feature = "cuda"))]
+impl<T: WithDType> Numbers for T {}
+/// Numbers that candle has as well, on the GPU too.
+#[cfg(feature = "cuda")]
+pub(super) trait Numbers: WithDType + candle_core::cuda_backend::CudaDType + candle_core::cuda_backend::cudarc::driver::DeviceRepr {}
+#[cfg(feature = "cuda")]
+impl<T: WithDType + candle_core::cuda_backend::CudaDType + candle_core::cuda_backend::cudarc::driver::DeviceRepr> Numbers for T {}
+
+/// What makes a tensor of an array, whatever the type of its numbers.
+pub(super) trait Typed {
+    fn run<T: ArrowPrimitiveType<Native: Numbers>>(self, values: &ArrayRef) -> Result<Tensor, LoaderError>;
+}
+
+/// Has a tensor made of an array in its own type or, where candle lacks that, as int64.
+pub(super) fn typed(values: &ArrayRef, make: impl Typed) -> Result<Tensor, LoaderError> {
     match values.data_type() {
-        DataType::UInt8 => of::<UInt8Type>(values, shape, device),
-        DataType::UInt32 => of::<UInt32Type>(values, shape, device),
-        DataType::Int16 => of::<Int16Type>(values, shape, device),
-        DataType::Int32 => of::<Int32Type>(values, shape, device),
-        DataType::Int64 => of::<Int64Type>(values, shape, device),
-        DataType::Float16 => of::<Float16Type>(values, shape, device),
-        DataType::Float32 => of::<Float32Type>(values, shape, device),
-        DataType::Float64 => of::<Float64Type>(values, shape, device),
+        DataType::UInt8 => make.run::<UInt8Type>(values),
+        DataType::UInt32 => make.run::<UInt32Type>(values),
+        DataType::Int16 => make.run::<Int16Type>(values),
+        DataType::Int32 => make.run::<Int32Type>(values),
+        DataType::Int64 => make.run::<Int64Type>(values),
+        DataType::Float16 => make.run::<Float16Type>(values),
+        DataType::Float32 => make.run::<Float32Type>(values),
+        DataType::Float64 => make.run::<Float64Type>(values),
         _ => {
             let wide = cast(values, &DataType::Int64)?;
             if wide.null_count() > 0 {
                 return Err(LoaderError::Device("a number is too large for int64, the widest that candle has".into()));
             }
-            of::<Int64Type>(&wide, shape, device)
+            make.run::<Int64Type>(&wide)
         }
     }
 }
 
-fn of<T: ArrowPrimitiveType<Native: WithDType>>(values: &ArrayRef, shape: &[usize], device: &Device) -> Result<Tensor, LoaderError> {
-    Tensor::from_slice(values.as_primitive::<T>().values(), shape, device).map_err(|e| LoaderError::Device(e.to_string()))
+/// A tensor of the numbers, as candle copies them.
+pub(super) fn tensor(values: &ArrayRef, shape: &[usize], device: &Device) -> Result<Tensor, LoaderError> {
+    struct Slice<'a>(&'a [usize], &'a Device);
+    impl Typed for Slice<'_> {
+        fn run<T: ArrowPrimitiveType<Native: Numbers>>(self, values: &ArrayRef) -> Result<Tensor, LoaderError> {
+            Tensor::from_slice(values.as_primitive::<T>().values(), self.0, self.1).map_err(fault)
+        }
+    }
+    typed(values, Slice(shape, device))
 }
 
 #[cfg(test)]

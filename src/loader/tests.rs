@@ -4,6 +4,8 @@
 
 mod bad;
 mod batches;
+#[cfg(feature = "candle")]
+mod device;
 mod gallery;
 
 use std::sync::Arc;

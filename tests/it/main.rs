@@ -19,5 +19,6 @@ mod story;
 mod support;
 mod tally;
 mod tpch;
+mod train;
 mod vectors;
 mod walls;

@@ -121,6 +121,7 @@ fn what_cannot_be_loaded_is_refused_by_name() {
     for (options, why) in [
         (Options { batch: 0, ..options() }, "a batch of 0 samples"),
         (Options { threads: 0, ..options() }, "0 threads"),
+        (Options { nice: 20, ..options() }, "give 0 to 19"),
         (Options { rank: 2, world: 2, ..options() }, "rank 2 of 2"),
         (Options { lists: Lists::Length(0), ..options() }, "padded to 0"),
         (Options { images: Some(Images { size: Some((0, 4)), ..Images::default() }), ..options() }, "0 x 4 is no size"),
@@ -157,10 +158,10 @@ fn a_panic_in_a_thread_is_told_in_the_place_of_its_batch() {
     }
     pool.end(3, None);
     pool.work(&maker);
-    assert_eq!(pool.take().0.unwrap().unwrap().rows, [0, 1, 2, 3]);
-    let told = pool.take().0.unwrap().unwrap_err().to_string();
+    assert_eq!(pool.take().unwrap().unwrap().rows, [0, 1, 2, 3]);
+    let told = pool.take().unwrap().unwrap_err().to_string();
     assert!(told.starts_with("a thread of the loader failed: "), "{told}");
     // The thread went on.
-    assert_eq!(pool.take().0.unwrap().unwrap().rows, [1]);
-    assert!(pool.take().0.is_none());
+    assert_eq!(pool.take().unwrap().unwrap().rows, [1]);
+    assert!(pool.take().is_none());
 }

@@ -286,3 +286,23 @@ fn blocks_are_read_once_an_epoch_and_only_those_of_rows_selected() {
     let few_blocks = blocks(&repo, &few, Options { seed: Some(1), ..Options::default() });
     assert!((1..=40).contains(&few_blocks), "{few_blocks} blocks for 40 rows");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_stand_back_when_they_are_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = table(dir.path());
+    let mut loader = load(&all(&repo), Options { nice: 7, epochs: 1 << 40, ..options() });
+    loader.next().unwrap().unwrap();
+    // The 19th field of a thread's line, of which the name is the 2nd.
+    let niceness = |task: std::fs::DirEntry| {
+        let line = std::fs::read_to_string(task.path().join("stat")).ok().filter(|line| line.contains("(dsv-load)"))?;
+        line.rsplit(')').next()?.split_whitespace().nth(16)?.parse::<i32>().ok()
+    };
+    let all = || -> Vec<i32> { std::fs::read_dir("/proc/self/task").unwrap().filter_map(|task| niceness(task.unwrap())).collect() };
+    let started = std::time::Instant::now();
+    while all().iter().filter(|nice| **nice == 7).count() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", all());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
