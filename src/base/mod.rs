@@ -1,7 +1,8 @@
-//! Floor 0: ids, names and progress. Knows no bytes on disk, no table, no terminal.
+//! Floor 0: ids, names, progress and threads. Knows no bytes on disk, no table, no terminal.
 
 pub mod id;
 pub mod name;
+pub mod parallel;
 pub mod progress;
 
 pub use id::{ChunkId, ColumnId, CommitId, NodeId, ObjectId, OperationId, Origin, PackId, RowId, SnapshotId, TableId, TableObjectId};

@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 
+use crate::base::parallel;
+
 use super::objects::Objects;
 use super::{ChunkError, ChunkRef};
 
@@ -44,7 +46,7 @@ impl Background {
         }
         let (sender, receiver) = channel();
         let (objects, storage, failed) = (self.objects.clone(), self.storage.clone(), self.failed.clone());
-        rayon::spawn(move || {
+        parallel::spawn(move || {
             // After a failure, or when nobody waits any more, the rest is for nothing.
             if !failed.load(Ordering::Acquire) {
                 let chunk = objects.put_blocks(&storage, blocks);

@@ -87,7 +87,7 @@ pub fn print(context: &Context, form: Form, schema: &SchemaRef, batches: &mut dy
         }
         Form::File(format) => {
             let options = WriteOptions { format: Some(format), ..WriteOptions::default() };
-            let target = Target::Writer("stdout".to_owned(), Box::new(Stdout));
+            let target = Target::Writer("stdout".to_owned(), Box::new(ui.out()));
             let no_progress: Arc<dyn Progress> = Arc::new(NoProgress);
             Ok(write(target, &columns(schema)?, batches, &options, &no_progress)?.rows)
         }
@@ -157,7 +157,7 @@ pub fn write(
 
 /// A path's target; `-` is stdout.
 pub fn target(context: &Context, file: &str) -> Target {
-    if file == "-" { Target::Writer("stdout".to_owned(), Box::new(Stdout)) } else { Target::Path(target_path(context, file)) }
+    if file == "-" { Target::Writer("stdout".to_owned(), Box::new(context.ui.out())) } else { Target::Path(target_path(context, file)) }
 }
 
 /// A path relative to `-C DIR` that keeps its last slash, which says that it is a folder.
@@ -194,19 +194,5 @@ impl Write for Buffer {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-/// Stdout, for writers that want one to keep.
-#[derive(Debug, Default)]
-struct Stdout;
-
-impl Write for Stdout {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        std::io::stdout().lock().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stdout().lock().flush()
     }
 }

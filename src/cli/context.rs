@@ -13,12 +13,19 @@ pub struct Context {
     /// Where output goes.
     pub ui: Ui,
     dir: Option<PathBuf>,
+    /// The branch that it stays on; without, what is checked out.
+    branch: Option<String>,
 }
 
 impl Context {
     /// A run in `dir`, or in the process's own directory.
     pub fn new(ui: Ui, dir: Option<PathBuf>) -> Context {
-        Context { ui, dir }
+        Context { ui, dir, branch: None }
+    }
+
+    /// The same on a branch, whatever is checked out.
+    pub fn on_branch(self, branch: Option<String>) -> Context {
+        Context { branch, ..self }
     }
 
     /// The directory that the verb runs in.
@@ -36,7 +43,11 @@ impl Context {
 
     /// The repository around the directory.
     pub fn repo(&self) -> Result<Repo, CliError> {
-        Ok(Repo::open_with(self.dir(), &OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() })?)
+        let repo = Repo::open_with(self.dir(), &OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() })?;
+        match &self.branch {
+            Some(branch) => Ok(repo.on_branch(branch)?),
+            None => Ok(repo),
+        }
     }
 
     /// The same for long work: with a progress bar, and stopped by Ctrl-C.

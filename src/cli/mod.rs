@@ -17,13 +17,15 @@ pub mod ui;
 mod value;
 pub mod verb;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, PoisonError};
 
 use clap::{FromArgMatches, Parser};
 
+use crate::base::Progress;
 use context::Context;
-use ui::{ColorChoice, Ui};
+use ui::{ColorChoice, Ui, Within};
 
 /// Git for datasets
 ///
@@ -87,6 +89,28 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit)
         }
     }
+}
+
+/// What a verb said to a program that ran it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its data: JSON lines, as under `--json`.
+    pub data: Vec<u8>,
+    /// Its warnings, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// Runs a verb within a program, on the repository that `dir` is in: `words` are those of the command line, without `dsv`. With `branch` it runs as if that were checked out. Nothing is
+/// written to the process's own streams, and no signal is listened to: `progress` tells when to stop.
+pub fn within(words: &[String], dir: &Path, branch: Option<&str>, progress: Arc<dyn Progress>) -> Result<Said, error::CliError> {
+    let matches = help::command().try_get_matches_from(std::iter::once("dsv").chain(words.iter().map(String::as_str)));
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|refusal| in_a_line(&refusal.render().to_string()))?;
+    let within = Within { data: Arc::default(), warnings: Arc::default(), progress };
+    let context = Context::new(Ui::within(within.clone()), Some(dir.to_owned())).on_branch(branch.map(str::to_owned));
+    cli.verb.run(&context)?;
+    let (data, warnings) =
+        (within.data.lock().unwrap_or_else(PoisonError::into_inner).clone(), within.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    Ok(Said { data, warnings })
 }
 
 /// Help and version go to stdout and exit 0; wrong use is told as all errors are, in a line with hints, and exits 2.

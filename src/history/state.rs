@@ -38,13 +38,15 @@ pub fn working_key(head: &HeadRef) -> String {
 pub struct State {
     objects: Arc<Objects>,
     map: MapRope,
+    /// What a handle that stays on a branch takes for checked out.
+    pinned: Option<HeadRef>,
 }
 
 impl State {
     /// The state with no key.
     pub fn empty(objects: Arc<Objects>) -> Result<State, HistoryError> {
         let map = MapRope::build(&*objects, [])?;
-        Ok(State { objects, map })
+        Ok(State { objects, map, pinned: None })
     }
 
     /// The state that an operation holds.
@@ -54,7 +56,7 @@ impl State {
             StateRef::Inline(node) => Reference::Inline(node.as_slice().into()),
         };
         let map = MapRope::open(&*objects, &reference)?;
-        Ok(State { objects, map })
+        Ok(State { objects, map, pinned: None })
     }
 
     /// What an operation keeps of it; its nodes are kept in the store.
@@ -77,7 +79,7 @@ impl State {
 
     /// The state with these keys set or, at `None`, removed.
     pub fn update(&self, changes: &BTreeMap<String, Option<Vec<u8>>>) -> Result<State, HistoryError> {
-        Ok(State { objects: self.objects.clone(), map: self.map.update(&*self.objects, changes)? })
+        Ok(State { objects: self.objects.clone(), map: self.map.update(&*self.objects, changes)?, pinned: self.pinned.clone() })
     }
 
     /// What differs between this state and a newer one, by key.
@@ -102,8 +104,18 @@ impl State {
         self.with_prefix(prefix)?.into_iter().map(named).collect()
     }
 
-    /// What is checked out. Every repository's state says.
+    /// The same state to a handle that stays on a branch, whatever is checked out.
+    pub fn pinned(self, branch: &str) -> State {
+        State { pinned: Some(HeadRef::Branch(branch.to_owned())), ..self }
+    }
+
+    /// What is checked out, to a handle that stays on a branch that branch.
     pub fn head(&self) -> Result<HeadRef, HistoryError> {
+        self.pinned.clone().map_or_else(|| self.checked_out(), Ok)
+    }
+
+    /// What is checked out. Every repository's state says.
+    pub fn checked_out(&self) -> Result<HeadRef, HistoryError> {
         self.value(HEAD, HeadRef::decode)?.ok_or(HistoryError::NoValue(HEAD))
     }
 

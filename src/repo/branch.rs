@@ -60,7 +60,7 @@ impl Repo {
                 return Err(RepoError::Taken { what: "branch", name: name.to_owned() });
             }
             let target = HeadRef::Branch(name.to_owned());
-            if view.state.head()? == target {
+            if view.state.head()? == target || view.state.checked_out()? == target {
                 return Err(RepoError::refused_with(format!("branch '{name}' is checked out"), "'dsv reset' moves the branch that is checked out"));
             }
             if view.state.working(&target)?.is_some() {
@@ -83,7 +83,7 @@ impl Repo {
     pub fn rename_branch(&self, old: Option<&str>, new: &str, force: bool) -> Result<String, RepoError> {
         check_ref("branch", new)?;
         let view = self.view()?;
-        let head = view.state.head()?;
+        let (head, checked_out) = (view.state.head()?, view.state.checked_out()?);
         let old = match (old, &head) {
             (Some(old), _) => old.to_owned(),
             (None, HeadRef::Branch(name)) => name.clone(),
@@ -99,8 +99,11 @@ impl Repo {
             return Err(RepoError::Taken { what: "branch", name: new.to_owned() });
         }
         let (from, to) = (HeadRef::Branch(old.clone()), HeadRef::Branch(new.to_owned()));
-        if head == to {
+        if head == to || checked_out == to {
             return Err(RepoError::refused(format!("branch '{new}' is checked out: it cannot be replaced")));
+        }
+        if self.pinned.as_deref() == Some(&*old) {
+            return Err(RepoError::refused_with(format!("this handle stays on branch '{old}'"), "rename it with one that was opened on the repository"));
         }
         let mut transaction = Transaction::new(Some(view.clone()));
         transaction.rely_on(HEAD)?;
@@ -108,7 +111,7 @@ impl Repo {
         transaction.set(&working_key(&to), view.state.get(&working_key(&from))?)?;
         transaction.set(&branch_key(&old), None)?;
         transaction.set(&working_key(&from), None)?;
-        if head == from {
+        if checked_out == from {
             transaction.set(HEAD, Some(to.encode()))?;
         }
         self.publish(transaction, format!("branch -m {old} {new}"))?;
@@ -120,7 +123,7 @@ impl Repo {
     pub fn delete_branch(&self, name: &str, force: bool) -> Result<Option<CommitId>, RepoError> {
         let view = self.view()?;
         let target = HeadRef::Branch(name.to_owned());
-        if view.state.head()? == target {
+        if view.state.head()? == target || view.state.checked_out()? == target {
             return Err(RepoError::refused_with(format!("branch '{name}' is checked out"), "switch to another branch first"));
         }
         if !branch_exists(&view.state, name)? {
@@ -163,5 +166,5 @@ impl Repo {
 /// True for a branch that has a commit or uncommitted changes, or is checked out.
 pub(super) fn branch_exists(state: &State, name: &str) -> Result<bool, RepoError> {
     let target = HeadRef::Branch(name.to_owned());
-    Ok(state.branch(name)?.is_some() || state.working(&target)?.is_some() || state.head()? == target)
+    Ok(state.branch(name)?.is_some() || state.working(&target)?.is_some() || state.checked_out()? == target)
 }

@@ -44,7 +44,7 @@ use crate::chunk::Objects;
 use crate::format::commit::Commit;
 use crate::format::operation::HeadRef;
 use crate::format::snapshot::Snapshot;
-use crate::history::{Graph, HistoryError, Ledger, Range, Resolver, Selection, Stamp, Transaction, View, load_snapshot};
+use crate::history::{Graph, HistoryError, Ledger, Range, Resolver, Selection, Stamp, StoreLedger, Transaction, View, load_snapshot};
 use crate::table::expression::Expressions;
 
 pub use branch::BranchInfo;
@@ -85,6 +85,8 @@ pub struct Repo {
     environment: Environment,
     expressions: Option<Arc<dyn Expressions>>,
     progress: Arc<dyn Progress>,
+    /// The branch that this handle stays on; without, it goes along with what is checked out.
+    pinned: Option<String>,
 }
 
 impl fmt::Debug for Repo {
@@ -96,7 +98,7 @@ impl fmt::Debug for Repo {
 impl Repo {
     fn assemble(dir: Option<PathBuf>, objects: Arc<Objects>, ledger: Arc<dyn Ledger>, options: &OpenOptions) -> Repo {
         let OpenOptions { environment, expressions, .. } = options.clone();
-        Repo { dir, graph: Graph::new(objects.clone()), objects, ledger, environment, expressions, progress: Arc::new(NoProgress) }
+        Repo { dir, graph: Graph::new(objects.clone()), objects, ledger, environment, expressions, progress: Arc::new(NoProgress), pinned: None }
     }
 
     /// Publishes the first operation: `HEAD` on a branch without a commit.
@@ -138,10 +140,31 @@ impl Repo {
         &self.environment
     }
 
+    /// Another handle of the same repository, which stays on a branch whatever is checked out: what it reads and writes is that branch's working state.
+    pub fn on_branch(&self, branch: &str) -> Result<Repo, RepoError> {
+        let state = self.view()?.state;
+        if !branch::branch_exists(&state, branch)? {
+            return Err(self.no_branch(&state, branch)?);
+        }
+        let objects = Arc::new(Objects::new(self.objects.store().clone(), self.objects.limits().clone()));
+        let ledger = Arc::new(StoreLedger::new(objects.clone()));
+        let options = OpenOptions { environment: self.environment.clone(), expressions: self.expressions.clone(), ..OpenOptions::default() };
+        let repo = Repo::assemble(self.dir.clone(), objects, ledger, &options);
+        Ok(Repo { pinned: Some(branch.to_owned()), progress: self.progress.clone(), ..repo })
+    }
+
+    /// The branch that this handle stays on; none where it goes along with what is checked out.
+    pub fn pinned(&self) -> Option<&str> {
+        self.pinned.as_deref()
+    }
+
     /// The newest state.
     pub fn view(&self) -> Result<View, RepoError> {
         match View::newest(&self.objects, &*self.ledger)? {
-            Some(view) => Ok(view),
+            Some(View { mark, operation, state }) => Ok(match &self.pinned {
+                Some(branch) => View { mark, operation, state: state.pinned(branch) },
+                None => View { mark, operation, state },
+            }),
             None => Err(RepoError::NoRepository(self.dir.clone().unwrap_or_default())),
         }
     }

@@ -42,6 +42,9 @@ impl Repo {
     /// Checks out a branch (`-` for the one before), or with `detach` a commit. Uncommitted changes stay with the branch that they were
     /// made on, but for a new branch that starts at `HEAD`: they come along to it.
     pub fn switch(&self, target: &str, options: &SwitchOptions) -> Result<Switched, RepoError> {
+        if let Some(branch) = &self.pinned {
+            return Err(RepoError::refused_with(format!("this handle stays on branch '{branch}'"), "switch with one that was opened on the repository"));
+        }
         let view = self.view()?;
         let from = view.state.head()?;
         let working = view.state.working(&from)?;

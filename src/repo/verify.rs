@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::{Repo, RepoError};
+use crate::base::parallel::on_all_cores;
 use crate::base::progress::Unit;
 use crate::base::{ObjectId, PackId, Progress};
 use crate::chunk::verify::Problem;
@@ -87,7 +88,7 @@ impl Repo {
     fn verify_packs(&self, packs: &[PackEntry]) -> Result<Verification, RepoError> {
         self.progress.start("hashing", Some(packs.iter().map(|pack| pack.length).sum()), Unit::Bytes);
         let progress: &Arc<dyn Progress> = &self.progress;
-        let results: Vec<_> = packs.par_iter().map(|pack| (pack, self.objects.verify_pack(pack, &**progress))).collect();
+        let results: Vec<_> = on_all_cores(|| packs.par_iter().map(|pack| (pack, self.objects.verify_pack(pack, &**progress))).collect());
         self.progress.finish();
         let mut found = Verification { packs: packs.len() as u64, ..Default::default() };
         for (pack, result) in results {

@@ -9,6 +9,7 @@ use arrow::compute::{CastOptions, cast_with_options, concat, take};
 use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
+use crate::base::parallel::on_all_cores;
 use crate::chunk::Objects;
 use crate::format::array::to_storage;
 use crate::format::node::{Kind, Slice, Values};
@@ -134,7 +135,7 @@ impl ColumnReader {
         let parts: Vec<Vec<ArrayRef>> = if slices.len() < SPREAD_MIN {
             slices.iter().map(pick).collect::<Result<_, _>>()?
         } else {
-            slices.par_iter().map(pick).collect::<Result<_, _>>()?
+            on_all_cores(|| slices.par_iter().map(pick).collect::<Result<_, _>>())?
         };
         self.join(parts.into_iter().flatten().collect())
     }

@@ -8,6 +8,7 @@ use arrow::array::{Array, make_comparator};
 use arrow::compute::SortOptions;
 use rayon::prelude::*;
 
+use crate::base::parallel::on_all_cores;
 use crate::base::{ColumnId, Origin};
 use crate::chunk::Objects;
 use crate::format::Type;
@@ -115,7 +116,7 @@ pub fn diff(objects: &Arc<Objects>, old: &Table, new: &Table) -> Result<TableDif
     let pairs: Vec<(usize, usize)> = pairs.filter(is_other).collect();
     // Most of the time goes into reading and unpacking blocks: columns are compared side by side.
     let compared = pairs.par_iter().map(|(o, i)| Ok(ColumnChange { old: *o, new: *i, cells: column_cells(objects, (old, *o), (new, *i), &segments)? }));
-    out.changed = compared.collect::<Result<_, TableError>>()?;
+    out.changed = on_all_cores(|| compared.collect::<Result<_, TableError>>())?;
     // Deleted rows have cells as well, which nobody sees.
     let (old_live, new_live) = (old.live.get(store)?, new.live.get(store)?);
     for change in &mut out.changed {

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
 use rayon::prelude::*;
 
 use crate::base::RowId;
+use crate::base::parallel::on_all_cores;
 use crate::chunk::Objects;
 use crate::format::node::{Live, Values};
 use crate::format::stats::Stats;
@@ -152,7 +153,7 @@ impl ScanIter {
             };
             match self.readers.as_mut_slice() {
                 [one] => arrays.push(read(one)?),
-                many => arrays.extend(many.par_iter_mut().map(read).collect::<Result<Vec<_>, _>>()?),
+                many => arrays.extend(on_all_cores(|| many.par_iter_mut().map(read).collect::<Result<Vec<_>, _>>())?),
             }
             for (array, field) in arrays.iter_mut().zip(self.schema.fields()) {
                 // Nested extension types differ in the metadata of their children's fields.

@@ -10,6 +10,7 @@ use arrow::compute::{cast_with_options, concat, nullif};
 use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
+use crate::base::parallel::on_all_cores;
 use crate::base::{Origin, TableId};
 use crate::chunk::{ChunkWriter, Objects};
 use crate::format::Type;
@@ -250,9 +251,12 @@ impl RowWriter {
         if batch.num_columns() != self.writers.len() {
             return Err(TableError::Schema(format!("{} columns where {} are expected", batch.num_columns(), self.writers.len())));
         }
-        self.writers.par_iter_mut().zip(batch.columns()).enumerate().try_for_each(|(i, (writer, values))| {
-            let sources: Vec<(usize, &PathBuf)> = large.iter().filter(|c| c.column == i).map(|c| (c.row as usize, &c.source)).collect();
-            writer.push(values, &sources)
+        let writers = &mut self.writers;
+        on_all_cores(|| {
+            writers.par_iter_mut().zip(batch.columns()).enumerate().try_for_each(|(i, (writer, values))| {
+                let sources: Vec<(usize, &PathBuf)> = large.iter().filter(|c| c.column == i).map(|c| (c.row as usize, &c.source)).collect();
+                writer.push(values, &sources)
+            })
         })?;
         self.rows += batch.num_rows() as u64;
         Ok(())
@@ -261,7 +265,7 @@ impl RowWriter {
     /// Ends the write. The origin follows from the table, the spine the rows stand on, and the rows' cells by column name: the same write onto the same rows is the
     /// same rows.
     pub fn finish(self) -> Result<NewRows, TableError> {
-        let finished: Vec<(Vec<Slice>, Vec<u8>)> = self.writers.into_par_iter().map(ColumnWriter::finish).collect::<Result<_, _>>()?;
+        let finished: Vec<(Vec<Slice>, Vec<u8>)> = on_all_cores(|| self.writers.into_par_iter().map(ColumnWriter::finish).collect::<Result<_, _>>())?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"dsv origin").update(self.table.as_bytes()).update(blake3::hash(&self.parent).as_bytes()).update(&self.rows.to_le_bytes());
         let mut columns: Vec<(String, Vec<Slice>, Vec<u8>)> = self.names.into_iter().zip(finished).map(|(n, (s, i))| (n, s, i)).collect();

@@ -12,10 +12,10 @@ pub mod table;
 pub mod words;
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::Progress;
-use pager::Out;
+use pager::{Kept, Out};
 use paint::Paint;
 
 /// When to colour.
@@ -31,7 +31,7 @@ pub enum ColorChoice {
 }
 
 /// Where output goes and how it may look, settled once from the options and the environment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Ui {
     /// How to colour stdout.
     pub paint: Paint,
@@ -44,9 +44,34 @@ pub struct Ui {
     /// Columns of the terminal; `None` where stdout is none, and then nothing is cut.
     pub width: Option<usize>,
     paging: bool,
+    /// The program that a verb runs within, which takes all that is said.
+    within: Option<Within>,
+}
+
+/// What a program within which a verb runs takes of it.
+#[derive(Clone)]
+pub struct Within {
+    /// What would go to stdout.
+    pub data: Kept,
+    /// Warnings, a line each.
+    pub warnings: Arc<Mutex<Vec<String>>>,
+    /// Where long work tells its steps.
+    pub progress: Arc<dyn Progress>,
+}
+
+impl std::fmt::Debug for Ui {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ui").field("json", &self.json).field("quiet", &self.quiet).finish_non_exhaustive()
+    }
 }
 
 impl Ui {
+    /// Says everything to a program: data as JSON lines, no colour, nothing for people.
+    pub fn within(within: Within) -> Ui {
+        let paint = Paint { on: false };
+        Ui { paint, paint_err: paint, json: true, quiet: true, width: None, paging: false, within: Some(within) }
+    }
+
     /// Looks at the options, the environment and the two streams.
     pub fn new(color: ColorChoice, json: bool, quiet: bool, no_pager: bool) -> Ui {
         let colored = |auto: anstream::ColorChoice| match color {
@@ -63,17 +88,18 @@ impl Ui {
             quiet,
             width: if terminal { Some(width().unwrap_or(80).max(20)) } else { None },
             paging: terminal && !no_pager && !json,
+            within: None,
         }
     }
 
     /// Stdout, through a pager where one is wanted; for what may be longer than a screen.
     pub fn page(&self) -> Out {
-        if self.paging { Out::paged() } else { Out::plain() }
+        if self.paging { Out::paged() } else { self.out() }
     }
 
     /// Stdout itself.
     pub fn out(&self) -> Out {
-        Out::plain()
+        self.within.as_ref().map_or_else(Out::plain, |within| Out::kept(within.data.clone()))
     }
 
     /// The same for a file: without colour, and nothing is cut.
@@ -91,7 +117,10 @@ impl Ui {
 
     /// A line that begins with `warning:`, on stderr, even under `--quiet`.
     pub fn warn(&self, text: impl std::fmt::Display) {
-        let _ = writeln!(io::stderr(), "{} {text}", self.paint_err.warn("warning:"));
+        match &self.within {
+            Some(within) => within.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_string()),
+            None => drop(writeln!(io::stderr(), "{} {text}", self.paint_err.warn("warning:"))),
+        }
     }
 
     /// A line that begins with `hint:`, on stderr.
@@ -103,6 +132,9 @@ impl Ui {
 
     /// The receiver of long work's steps: a bar on stderr where that is a terminal, silent otherwise. While it lives Ctrl-C asks the work to stop.
     pub fn progress(&self) -> Arc<dyn Progress> {
-        Arc::new(progress::Bar::new(!self.quiet && io::stderr().is_terminal()))
+        match &self.within {
+            Some(within) => within.progress.clone(),
+            None => Arc::new(progress::Bar::new(!self.quiet && io::stderr().is_terminal())),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A writer of a verb's data. Dropping it flushes, and waits until the pager is left.
 pub struct Out {
@@ -10,10 +11,19 @@ pub struct Out {
 
 enum To {
     Stdout(BufWriter<Stdout>),
+    Memory(Kept),
     Pager { child: Child, stdin: Option<BufWriter<ChildStdin>> },
 }
 
+/// Bytes that are kept for a program.
+pub type Kept = Arc<Mutex<Vec<u8>>>;
+
 impl Out {
+    /// Nowhere but into memory.
+    pub fn kept(kept: Kept) -> Out {
+        Out { to: To::Memory(kept) }
+    }
+
     /// Stdout, buffered.
     pub fn plain() -> Out {
         Out { to: To::Stdout(BufWriter::new(io::stdout())) }
@@ -53,6 +63,7 @@ impl Out {
     fn end(&mut self) -> io::Result<()> {
         match &mut self.to {
             To::Stdout(out) => out.flush(),
+            To::Memory(_) => Ok(()),
             To::Pager { child, stdin } => {
                 let flushed = match stdin.take() {
                     Some(mut stdin) => stdin.flush(),
@@ -85,6 +96,7 @@ impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.to {
             To::Stdout(out) => out.write(bytes),
+            To::Memory(kept) => kept.lock().unwrap_or_else(PoisonError::into_inner).write(bytes),
             To::Pager { stdin: Some(stdin), .. } => stdin.write(bytes),
             To::Pager { stdin: None, .. } => Err(io::ErrorKind::BrokenPipe.into()),
         }
@@ -93,6 +105,7 @@ impl Write for Out {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
             To::Stdout(out) => out.flush(),
+            To::Memory(_) => Ok(()),
             To::Pager { stdin: Some(stdin), .. } => stdin.flush(),
             To::Pager { stdin: None, .. } => Ok(()),
         }

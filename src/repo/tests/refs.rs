@@ -249,3 +249,38 @@ fn undo_names_what_it_undid() {
     assert!(repo.undo(Some(&id.to_string()[..12])).is_err());
     assert!(matches!(repo.undo(Some("ffffffffffff")), Err(RepoError::History(HistoryError::UnknownOperation(_)))));
 }
+
+#[test]
+fn a_handle_stays_on_its_branch() {
+    let (_, repo) = memory();
+    let held = |repo: &Repo, table: &str| repo.working_snapshot().unwrap().tables.get(table).copied().map(number);
+    edit(&repo, "a", Some(1)).unwrap();
+    commit(&repo, "one").unwrap();
+    repo.create_branch("side", None, false).unwrap();
+    assert!(matches!(repo.on_branch("syde"), Err(RepoError::NoBranch { nearest, .. }) if nearest == ["side"]));
+    let side = repo.on_branch("side").unwrap();
+    assert_eq!((side.current_branch().unwrap().as_deref(), side.pinned()), (Some("side"), Some("side")));
+    // Each sees its own working state and its own HEAD.
+    edit(&side, "a", Some(2)).unwrap();
+    assert_eq!((held(&side, "a"), held(&repo, "a")), (Some(2), Some(1)));
+    assert!(repo.status().unwrap().is_clean() && !side.status().unwrap().is_clean());
+    commit(&side, "two").unwrap();
+    edit(&repo, "b", Some(7)).unwrap();
+    commit(&repo, "three").unwrap();
+    assert_ne!(side.resolve("HEAD").unwrap(), repo.resolve("HEAD").unwrap());
+    assert_eq!((side.resolve("HEAD").unwrap(), repo.resolve("HEAD").unwrap()), (repo.resolve("side").unwrap(), side.resolve("main").unwrap()));
+    assert_eq!(repo.current_branch().unwrap().as_deref(), Some("main"));
+    // What is checked out moves under neither.
+    side.merge(&["main".into()], &Default::default()).unwrap();
+    assert_eq!((held(&side, "b"), held(&side, "a"), held(&repo, "a")), (Some(7), Some(2), Some(1)));
+    switch(&repo, "side", false).unwrap();
+    assert_eq!((held(&repo, "a"), side.current_branch().unwrap().as_deref()), (Some(2), Some("side")));
+    switch(&repo, "main", false).unwrap();
+    // It is not taken elsewhere, and its branch not from under it by itself.
+    assert!(switch(&side, "main", false).unwrap_err().to_string().contains("stays on branch 'side'"));
+    assert!(side.rename_branch(None, "other", false).is_err() && side.delete_branch("side", true).is_err());
+    assert!(side.delete_branch("main", true).unwrap_err().to_string().contains("checked out"));
+    // By another handle it may be: then there is nothing to stand on, which is told.
+    repo.delete_branch("side", true).unwrap();
+    assert!(side.resolve("HEAD").unwrap_err().to_string().contains("side"));
+}
