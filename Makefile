@@ -38,8 +38,9 @@ bench: has-cargo has-python .bench/ready
 	touch $@
 
 lint: has-cargo
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --all-targets --features candle -- -D warnings
+	cargo clippy -p dsv-python --features candle -- -D warnings
 
 .PHONY: help has-cargo has-python
 has-cargo:

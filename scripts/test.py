@@ -3,8 +3,11 @@
 
 usage: test.py [--full]
 
---full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch.
+--full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch, torch, jax.
 A test that cannot run says so in a line `skipped: NAME: reason` on its output.
+
+The Python package is built as a wheel and tested by pytest in an environment of its own, under $XDG_CACHE_HOME/dsv, made where it is absent: PyTorch alone is some gigabytes. DSV_SKIP=torch leaves PyTorch out, DSV_SKIP=python
+the whole package; both say so.
 """
 
 import hashlib
@@ -16,11 +19,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = ROOT / "scripts" / "requirements.txt"
+PACKAGE_REQUIREMENTS = ROOT / "python" / "tests" / "requirements.txt"
 # What others wrote and the tests hold dsv to, fetched once; git ignores it.
 ORACLES = ROOT / ".oracles"
 
@@ -208,6 +213,68 @@ def run_cargo(tally, full, oracles):
         tally.failed.append(f"cargo test ended with {code}")
 
 
+def prepare_package(tally):
+    """The Python of the environment in which the Python package is tested; None where it cannot be made, or is not wanted."""
+    skipped = {name.strip() for name in os.environ.get("DSV_SKIP", "").split(",")}
+    if "python" in skipped:
+        tally.skip("the Python package", "python: left out by DSV_SKIP")
+        return None
+    wanted = [line for line in PACKAGE_REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")]
+    if "torch" in skipped:
+        wanted = [line for line in wanted if not line.startswith("torch")]
+    digest = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dsv"
+    folder = cache / f"python-{digest}"
+    python, stamp = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"), folder / "done"
+    if stamp.exists():
+        return str(python)
+    say(f"setting up {folder}: what the Python package is tested with ...")
+    steps = [[sys.executable, "-m", "venv", "--clear", str(folder)], [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]]
+    for command in steps:
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            tally.failed.append(f"the Python package: its environment cannot be made: {(done.stderr.strip().splitlines() or [''])[-1]} (DSV_SKIP=python leaves it out)")
+            return None
+    stamp.touch()
+    return str(python)
+
+
+def run_package(tally, full, python):
+    """Builds the wheel, installs it, and runs its tests."""
+    wheels = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    profile = ["--profile", "full"] if full else ["--profile", "dev", "--features", "candle,pyo3/extension-module"]
+    build = [str(Path(python).parent / "maturin"), "build", "--quiet", "--manifest-path", str(ROOT / "python" / "Cargo.toml"), "--interpreter", python, "--out", str(wheels), *profile]
+    say("$ " + " ".join(build))
+    if subprocess.run(build, cwd=ROOT).returncode != 0:
+        tally.failed.append("the Python package: its wheel cannot be built")
+        return
+    wheel = next(wheels.glob("*.whl"))
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps", str(wheel)]
+    if subprocess.run(install).returncode != 0:
+        tally.failed.append("the Python package: its wheel cannot be installed")
+        return
+    report = wheels / "pytest.xml"
+    subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests"], cwd=ROOT / "python")
+    try:
+        cases = list(ElementTree.parse(report).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        cases = []
+    if not cases:
+        tally.failed.append("the Python package: pytest ran no test")
+    for case in cases:
+        name = f"{case.get('classname')}::{case.get('name')}"
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            tally.failed.append(name)
+        elif skipped is not None:
+            why = skipped.get("message") or "?"
+            missing = re.match(r"could not import '(\w+)'", why)
+            tally.skip(name, f"{missing[1]}: it is not installed" if missing else why)
+        else:
+            tally.passed += 1
+
+
 def main():
     full = "--full" in sys.argv[1:]
     if shutil.which("cargo") is None:
@@ -218,6 +285,9 @@ def main():
     python = prepare_python()
     oracles = {"DSV_TEST_PYTHON": python, "DSV_TEST_SLT": prepare_slt(), "DSV_TEST_PGVECTOR": prepare_postgres(), "DSV_TEST_TPCH": prepare_tpch(full, python)}
     run_cargo(tally, full, oracles)
+    package = prepare_package(tally)
+    if package is not None:
+        run_package(tally, full, package)
     tally.require(os.environ.get("DSV_REQUIRE", ""))
     say("")
     for name in tally.failed:

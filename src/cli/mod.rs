@@ -17,6 +17,7 @@ pub mod ui;
 mod value;
 pub mod verb;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError};
@@ -68,7 +69,13 @@ pub struct Global {
 /// Runs the command line of this process; the exit code is 0 when done, 1 where the answer is no, 2 after wrong use, 3 where the repository or the data
 /// is at fault, 130 after Ctrl-C.
 pub fn main() -> ExitCode {
-    let matches = match help::command().try_get_matches() {
+    ExitCode::from(run(std::env::args_os().skip(1)))
+}
+
+/// The same with these words, those behind `dsv`.
+pub fn run(words: impl IntoIterator<Item = impl Into<OsString>>) -> u8 {
+    let words = std::iter::once(OsString::from("dsv")).chain(words.into_iter().map(Into::into));
+    let matches = match help::command().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(refusal) => {
             return refused(&refusal);
@@ -83,10 +90,10 @@ pub fn main() -> ExitCode {
     let ui = Ui::new(global.color, global.json, global.quiet, global.no_pager);
     let context = Context::new(ui, global.run_in);
     match cli.verb.run(&context) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             error.print(context.ui.paint_err, context.ui.quiet);
-            ExitCode::from(error.exit)
+            error.exit
         }
     }
 }
@@ -114,14 +121,14 @@ pub fn within(words: &[String], dir: &Path, branch: Option<&str>, progress: Arc<
 }
 
 /// Help and version go to stdout and exit 0; wrong use is told as all errors are, in a line with hints, and exits 2.
-fn refused(refusal: &clap::Error) -> ExitCode {
+fn refused(refusal: &clap::Error) -> u8 {
     if !refusal.use_stderr() || refusal.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = refusal.print();
-        return ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(error::USAGE));
+        return u8::try_from(refusal.exit_code()).unwrap_or(error::USAGE);
     }
     let told = in_a_line(&refusal.render().to_string());
     told.print(Ui::new(ColorChoice::default(), false, false, true).paint_err, false);
-    ExitCode::from(told.exit)
+    told.exit
 }
 
 /// What clap tells in paragraphs: the first becomes the error, tips and the usage become hints.

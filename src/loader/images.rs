@@ -2,7 +2,8 @@
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::{ImageReader, Limits};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder, ImageReader, Limits};
 use pulp::{Arch, NullaryFnOnce};
 
 use super::random::Draws;
@@ -132,6 +133,24 @@ pub fn decode(bytes: &[u8], channels: Channels) -> Result<Pixels, String> {
         return Err("it has no pixels".into());
     }
     Ok(Pixels { width, height, channels, values })
+}
+
+/// Pixels as a PNG file: rows of pixels of 1 (gray), 3 (red, green, blue) or 4 (and opacity) bytes.
+pub fn png(pixels: &[u8], (height, width): (u32, u32), channels: u8) -> Result<Vec<u8>, String> {
+    side_check(height, width)?;
+    let kind = match channels {
+        1 => ExtendedColorType::L8,
+        3 => ExtendedColorType::Rgb8,
+        4 => ExtendedColorType::Rgba8,
+        other => return Err(format!("a picture has 1, 3 or 4 channels, not {other}")),
+    };
+    let count = height as usize * width as usize * usize::from(channels);
+    if pixels.len() != count {
+        return Err(format!("{height} x {width} x {channels} are {count} bytes, not {}", pixels.len()));
+    }
+    let mut file = Vec::new();
+    PngEncoder::new(&mut file).write_image(pixels, width, height, kind).map_err(|e| e.to_string())?;
+    Ok(file)
 }
 
 fn side_check(height: u32, width: u32) -> Result<(), String> {

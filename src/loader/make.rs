@@ -15,7 +15,7 @@ use crate::store::Recycled;
 use super::batch::Batch;
 use super::field::{Data, Field, Kind, no_picture, pictures};
 use super::images::{Images, decode};
-use super::options::{BadRows, Options};
+use super::options::{BadRows, Nulls, Options};
 use super::random::{Draws, Use};
 use super::selection::{Cells, Selection};
 use super::{LastBatch, LoaderError};
@@ -137,8 +137,11 @@ impl Maker {
 
         let started = Instant::now();
         let mut bad: Vec<Bad> = Vec::new();
-        for (column, (kind, cells)) in self.kinds.iter().zip(&cells).enumerate() {
-            bad.extend(kind.bad(cells, self.options.lists).into_iter().map(|(row, why)| Bad { row, column, why }));
+        let mut missing: Vec<Vec<usize>> = vec![Vec::new(); self.kinds.len()];
+        for ((column, (kind, cells)), missing) in self.kinds.iter().zip(&cells).enumerate().zip(&mut missing) {
+            for (row, why) in kind.bad(cells, self.options.lists) {
+                if self.is_masked(cells, row) { missing.push(row) } else { bad.push(Bad { row, column, why }) }
+            }
         }
         let padding = if self.options.last == LastBatch::Pad { (self.options.batch as usize).saturating_sub(rows.len()) } else { 0 };
         let augment = Draws::new(self.options.seed.unwrap_or(0), task.epoch, Use::Augment);
@@ -156,7 +159,6 @@ impl Maker {
                 decoded.push(pictures);
             }
         }
-        let mut missing: Vec<Vec<usize>> = vec![Vec::new(); self.kinds.len()];
         match self.options.bad_rows {
             BadRows::Stop => {
                 if let Some(first) = bad.iter().min_by_key(|bad| bad.row) {
@@ -177,6 +179,12 @@ impl Maker {
                 let mut substitutes = Vec::with_capacity(bad.len());
                 for bad in &bad {
                     let (row, cells) = self.substitute(bad, task, &mut decoded, tools, &rows)?;
+                    for ((missing, cells), kind) in missing.iter_mut().zip(&cells).zip(&self.kinds) {
+                        missing.retain(|row| *row != bad.row);
+                        if self.is_masked(cells, 0) && !matches!(kind, Kind::Text | Kind::Bytes) {
+                            missing.push(bad.row);
+                        }
+                    }
                     substitutes.push((bad.row, cells));
                     if let Some(known) = rows.get_mut(bad.row) {
                         *known = row;
@@ -199,6 +207,11 @@ impl Maker {
         }
         Counters::add(&self.counters.decode_nanos, started.elapsed().as_nanos() as u64);
         Ok(Batch { epoch: task.epoch, is_last: task.is_last, delivered: task.delivered, valid, rows, fields })
+    }
+
+    /// A null that a mask tells of.
+    fn is_masked(&self, cells: &ArrayRef, row: usize) -> bool {
+        self.options.nulls == Nulls::Mask && cells.is_null(row)
     }
 
     fn name(&self, column: usize) -> String {
@@ -288,14 +301,14 @@ impl Maker {
             let cells = self.selection.gather(&all, &[row])?;
             let cells = cells.into_iter().map(Cells::in_order).collect::<Result<Vec<_>, _>>()?;
             for (column, (kind, cells)) in self.kinds.iter().zip(&cells).enumerate() {
-                if let Some((_, why)) = kind.bad(cells, self.options.lists).pop() {
+                if let Some((_, why)) = kind.bad(cells, self.options.lists).into_iter().find(|(row, _)| !self.is_masked(cells, *row)) {
                     last = (column, why);
                     continue 'tries;
                 }
             }
             if let Some(images) = &self.options.images {
                 for pictures in decoded.iter_mut() {
-                    let file = cells.get(pictures.column).and_then(|cells| cells.as_binary_opt::<i32>()).filter(|files| !files.is_empty());
+                    let file = cells.get(pictures.column).and_then(|cells| cells.as_binary_opt::<i32>()).filter(|files| !files.is_empty() && files.is_valid(0));
                     let Some(file) = file else { continue };
                     if let Err(why) = self.decode(pictures, images, file.value(0), bad.row, (&augment, task.place), tools, rows)? {
                         last = (pictures.column, why);

@@ -39,7 +39,7 @@ pub use batches::{Epoch, Loader};
 pub use error::LoaderError;
 pub use field::{Data, Field};
 pub use images::{Channels, Fit, Images, Layout, Normalize};
-pub use options::{BadRows, Lists, Options};
+pub use options::{BadRows, Lists, Nulls, Options};
 pub use order::{Order, Shape};
 pub use report::Report;
 pub use selection::{Column, Selection};

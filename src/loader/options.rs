@@ -31,6 +31,8 @@ pub struct Options {
     pub world: u64,
     /// What becomes of rows that cannot be loaded.
     pub bad_rows: BadRows,
+    /// What nulls are where a tensor has no place for them.
+    pub nulls: Nulls,
     /// How rows are divided for shuffling; without, by how large they are.
     pub shape: Option<Shape>,
     /// Where to go on from.
@@ -47,6 +49,16 @@ pub enum Lists {
     Longest,
     /// A row each of so many numbers, filled up with zeros, and how long each is. A longer list cannot be loaded.
     Length(usize),
+}
+
+/// What nulls are where a tensor has no place for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nulls {
+    /// Cells that cannot be loaded, as damaged pictures are.
+    #[default]
+    Bad,
+    /// Zeros, and a mask says so.
+    Mask,
 }
 
 /// What becomes of rows that cannot be loaded: a picture that is damaged, or a null where a tensor has no place for one.
@@ -77,6 +89,7 @@ impl Default for Options {
             rank: 0,
             world: 1,
             bad_rows: BadRows::default(),
+            nulls: Nulls::default(),
             shape: None,
             resume: None,
         }

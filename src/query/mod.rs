@@ -64,5 +64,5 @@ pub use expression::{Evaluation, RowTest, Selected, evaluate, filter_slots, sele
 pub use offered::expressions;
 pub use params::{Param, Params};
 pub use revisions::{CommitRow, ConflictRow, RefKind, RefRow, Revisions};
-pub use session::Session;
-pub use write::{Outcome, Written};
+pub use session::{Session, about};
+pub use write::{Outcome, Written, writes_text as writes};

@@ -164,6 +164,16 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
     Ok(references.iter().map(ToString::to_string).collect())
 }
 
+/// The query with that table where it names none, as in `SELECT * WHERE x > 1`; any other as it was written. For callers to whom one of several tables is at hand.
+pub fn about(sql: &str, table: &str) -> Result<String, QueryError> {
+    let mut statement = parse(sql)?;
+    if !rewrite::lacks_table(&statement) {
+        return Ok(sql.to_owned());
+    }
+    rewrite::add_table(&mut statement, &[table.to_owned()])?;
+    Ok(statement.to_string())
+}
+
 /// The one statement that a text holds.
 pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     let fail = |e| translate(e, 0);

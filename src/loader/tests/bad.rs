@@ -56,6 +56,36 @@ fn loading_stops_at_a_bad_row_and_names_it() {
 }
 
 #[test]
+fn nulls_are_told_by_a_mask_where_that_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = damaged(dir.path());
+    let masked = |bad_rows, sql: &str| {
+        let selection = Selection::of_query(&repo, "main", sql, &Params::new()).unwrap();
+        Loader::new(selection, Options { nulls: Nulls::Mask, bad_rows, seed: None, epochs: 1, batch: 60, ..options() }).unwrap()
+    };
+    // A picture that is damaged is no null.
+    let error = masked(BadRows::Stop, "SELECT * FROM pictures").next().unwrap().unwrap_err().to_string();
+    assert!(error.starts_with("column 'picture' of row "), "{error}");
+    for (bad_rows, sql) in
+        [(BadRows::Stop, "SELECT * FROM pictures WHERE id <> 7"), (BadRows::Skip, "SELECT * FROM pictures WHERE id IN (7, 20, 33) OR id > 40")]
+    {
+        let batch = masked(bad_rows, sql).next().unwrap().unwrap();
+        let ids = numbers(&batch, "id");
+        for (name, id) in [("picture", 20), ("score", 33)] {
+            let field = batch.field(name).unwrap();
+            let mask: Vec<bool> = field.mask.as_ref().unwrap().iter().collect();
+            assert_eq!(mask, ids.iter().map(|other| *other != id).collect::<Vec<_>>(), "{name}");
+            let Data::Tensor { values, shape, .. } = &field.data else { panic!("{name}") };
+            let width: usize = shape[1..].iter().product();
+            let row = ids.iter().position(|other| *other == id).unwrap();
+            let zeros = values.slice(row * width, width);
+            assert!(zeros.as_primitive_opt::<UInt8Type>().map_or(true, |bytes| bytes.values().iter().all(|byte| *byte == 0)), "{name}");
+        }
+        assert!(batch.field("vector").unwrap().mask.is_none());
+    }
+}
+
+#[test]
 fn others_take_the_place_of_bad_rows_the_same_ones_each_time() {
     let dir = tempfile::tempdir().unwrap();
     let repo = damaged(dir.path());

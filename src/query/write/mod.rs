@@ -96,7 +96,11 @@ impl Session {
     }
 }
 
-/// Whether a statement changes something: an INSERT, a CREATE, and their like.
+/// Whether the one statement of a text changes something: an INSERT, a CREATE, and their like.
+pub fn writes_text(sql: &str) -> Result<bool, QueryError> {
+    Ok(writes(&parse(sql)?))
+}
+
 fn writes(statement: &Statement) -> bool {
     match statement {
         Statement::Statement(inner) => matches!(

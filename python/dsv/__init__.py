@@ -1,0 +1,64 @@
+"""dsv: Git for datasets.
+
+>>> import dsv
+>>> ds = dsv.create("birds")
+>>> ds.add_column("species", dsv.types.Text())
+>>> ds.append({"species": ["wren", "heron"]})
+2
+>>> commit = ds.commit("first birds")
+>>> ds.query("SELECT count(*) FROM birds").one()
+2
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import _dsv, errors, types
+from .dataset import Column, Dataset
+from .errors import DsvError, NotFoundError, RefusedError, RepositoryError, UsageError
+from .loading import DataLoader, MapDataset, Sampler
+from .repository import Handle, Path, Repository
+from .result import Result
+
+__version__: str = _dsv.VERSION
+
+
+def init(path: Path = ".", branch: str = "main") -> Repository:
+    """Makes an empty repository in a folder."""
+    return Repository(_dsv.Repository.init(os.fspath(path), branch))
+
+
+def create(name: str, path: Path | None = None, *, branch: str = "main") -> Dataset:
+    """Makes a repository with one table of that name, in the folder ``path`` (by default one of that name), and returns the table."""
+    return init(name if path is None else path, branch).create_table(name)
+
+
+def open(path: Path = ".", table: str | None = None, *, at: str | None = None, branch: str | None = None) -> Dataset:
+    """Opens a table of the repository that a folder is in; ``table`` may be left out where there is one. ``at`` a revision it is read-only; with ``branch`` it stays on that branch."""
+    repository = open_repository(path, branch=branch)
+    if table is None:
+        names = repository.tables(at)
+        if len(names) != 1:
+            raise UsageError(f"there are {len(names)} tables: name one", [f"dsv.open({os.fspath(path)!r}, {name!r})" for name in names[:5]])
+        table = names[0]
+    return repository.table(table, at)
+
+
+def open_repository(path: Path = ".", *, branch: str | None = None) -> Repository:
+    """Opens the repository that a folder is in; with ``branch`` the handle stays on that branch."""
+    return Repository(_dsv.Repository.open(os.fspath(path), branch))
+
+
+def _main() -> int:
+    """The command line."""
+    import sys
+
+    return _dsv.main(sys.argv[1:])
+
+
+__all__ = [
+    "Column", "DataLoader", "Dataset", "DsvError", "Handle", "MapDataset", "NotFoundError", "RefusedError", "Repository", "RepositoryError", "Result", "Sampler", "UsageError",
+    "create", "errors", "init", "open", "open_repository", "types",
+]
+

@@ -1,0 +1,383 @@
+"""Repositories: tables, history, and all that the command line does."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+from . import _dsv
+from ._values import parameters, speaks_arrow, words
+from .errors import NotFoundError, RefusedError
+from .result import Result
+
+if TYPE_CHECKING:
+    from .dataset import Dataset
+    from .types import TypeLike
+
+#: A path, as Python's own functions take it.
+Path = Union[str, "os.PathLike[str]"]
+#: A line of JSON that a verb printed.
+Line = dict[str, Any]
+
+
+class Handle:
+    """What can be done with a repository, on one branch or on what is checked out. :class:`Repository` and :class:`Dataset` have all of it."""
+
+    def __init__(self, core: _dsv.Repository) -> None:
+        self._core = core
+
+    # What it is
+
+    @property
+    def path(self) -> str:
+        """The folder of the repository."""
+        return os.fspath(self._core.dir)
+
+    @property
+    def current_branch(self) -> str | None:
+        """The branch that this handle is on; None where a commit is checked out."""
+        return self._core.current_branch()
+
+    def _json(self, *parts: str | None | Sequence[str]) -> list[Line]:
+        text, told = self._core.verb(words(*parts))
+        for warning in told:
+            warnings.warn(warning, stacklevel=3)
+        return [json.loads(line) for line in text.splitlines()]
+
+    def _text(self, *parts: str | None | Sequence[str]) -> str:
+        return self._core.verb(words(*parts))[0]
+
+    def resolve_revision(self, revision: str) -> str:
+        """The id of the commit that a revision names."""
+        return self._core.resolve(revision)
+
+    # Tables and views
+
+    def tables(self, at: str | None = None) -> list[str]:
+        """The names of the tables, of the working state or of a revision."""
+        return [name for name, *_ in self._core.tables(at)]
+
+    def table(self, name: str, at: str | None = None) -> Dataset:
+        """A table, by its name; ``at`` a revision it is read-only."""
+        from .dataset import Dataset
+
+        known = self.tables(at)
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, 1)
+            raise NotFoundError(f"no table '{name}'" + (f" in {at}" if at else ""), [f"did you mean '{near[0]}'?"] if near else [f"there are: {', '.join(known)}"] if known else [])
+        return Dataset(self._core, name, at)
+
+    def create_table(self, name: str, columns: Mapping[str, TypeLike] | None = None, key: str | Sequence[str] = ()) -> Dataset:
+        """Makes an empty table."""
+        from .dataset import Dataset
+
+        key = [key] if isinstance(key, str) else list(key)
+        self._core.create_table(name, [(column, str(ty)) for column, ty in (columns or {}).items()], key)
+        return Dataset(self._core, name, None)
+
+    def drop_table(self, name: str) -> None:
+        """Takes a table out of the working state."""
+        self._json("table", "drop", name)
+
+    def rename_table(self, name: str, to: str) -> None:
+        """Gives a table another name."""
+        self._json("table", "rename", name, to)
+
+    def views(self, at: str | None = None) -> dict[str, str]:
+        """The views: their SQL by name."""
+        return self._core.views(at)
+
+    def create_view(self, name: str, sql: str, replace: bool = False) -> None:
+        """Keeps a query under a name; it is versioned with the data and copies nothing."""
+        self._json("view", "create", name, sql, "--replace" if replace else None)
+
+    def drop_view(self, name: str) -> None:
+        """Takes a view out of the working state."""
+        self._json("view", "drop", name)
+
+    # SQL
+
+    def query(self, sql: str, *, at: str | None = None, **values: Any) -> Result:
+        """Asks in SQL. ``:name`` in it is the value given by that name: a number, a text, or a vector as a list or an array."""
+        return Result(self._core, sql, parameters(values), at)
+
+    def execute(self, sql: str, **values: Any) -> int | None:
+        """Runs a statement that writes into the working state; returns how many rows it touched."""
+        return self._core.execute(sql, parameters(values))
+
+    # Commits and branches
+
+    def commit(self, message: str | None = None, *, amend: bool = False, allow_empty: bool = False) -> str:
+        """Records the working state; returns the commit's id."""
+        flags = [flag for flag, wanted in [("--amend", amend), ("--allow-empty", allow_empty)] if wanted]
+        (line,) = self._json("commit", ["-m", message] if message is not None else None, flags)
+        commit: str = line["commit"]
+        return commit
+
+    def status(self) -> Line:
+        """The branch, its commit, whether anything is uncommitted, and in ``tables`` what differs."""
+        head, *tables = self._json("status")
+        return {**head, "tables": tables}
+
+    def log(self, *revisions: str, limit: int | None = None, all: bool = False) -> Log:
+        """The commits that led here, newest first."""
+        return Log(self._json("log", "--all" if all else None, ["-n", str(limit)] if limit is not None else None, list(revisions)))
+
+    def show(self, revision: str = "HEAD") -> Line:
+        """A commit, and what it changed."""
+        (line,) = self._json("show", revision)
+        return line
+
+    def branches(self) -> list[Line]:
+        """The branches."""
+        return self._json("branch")
+
+    def delete_branch(self, name: str, force: bool = False) -> None:
+        """Deletes a branch; refused where commits would be lost from sight, unless ``force``."""
+        self._json("branch", "-D" if force else "-d", name)
+
+    def switch(self, branch: str, create: bool = False) -> None:
+        """Checks out a branch. Uncommitted changes stay with the branch that they were made on."""
+        self._json("switch", "-c" if create else None, branch)
+
+    def tag(self, name: str, revision: str | None = None, message: str | None = None) -> None:
+        """Names a commit for good."""
+        self._json("tag", ["-m", message] if message is not None else None, name, revision)
+
+    def tags(self) -> list[Line]:
+        """The tags."""
+        return self._json("tag")
+
+    # Differences and merges
+
+    def diff(self, a: str | None = None, b: str | None = None, table: str | None = None) -> Diff:
+        """What changed, down to the cell: between HEAD and the working state, ``a`` and the working state, or ``a`` and ``b``."""
+        return Diff(self._json("diff", a, b, ["--", table] if table is not None else None))
+
+    def merge(self, *revisions: str, message: str | None = None, strategy: Literal["ours", "theirs"] | None = None, dry_run: bool = False) -> str | None:
+        """Merges other branches into this one, cell by cell; returns the commit, or None where all of it was here. Conflicts raise RefusedError: :meth:`conflicts` lists them."""
+        options = [["-m", message] if message is not None else None, ["--strategy", strategy] if strategy else None, "--dry-run" if dry_run else None]
+        (line,) = self._json("merge", *options, list(revisions))
+        commit: str | None = line["commit"]
+        return commit
+
+    def conflicts(self) -> list[Line]:
+        """Conflicts of the merge in progress: table, row, column, and the cells of the base and both sides."""
+        return self._json("conflicts")
+
+    def resolve(
+        self,
+        take: Literal["ours", "theirs", "base", "keep"] | None = None,
+        *,
+        table: str | None = None,
+        row: Any = None,
+        column: str | None = None,
+        value: Any = None,
+        policy: str | None = None,
+    ) -> int:
+        """Settles conflicts of the merge in progress, all or those of a table, row or column: by a side, a value or a policy. Returns how many are left."""
+        place = [str(part) for part in (table, row) if part is not None]
+        if column is not None:
+            place += [column] if row is not None else ["--column", column]
+        how = [f"--{take}"] if take else ["--policy", policy] if policy else ["--null"] if value is None else ["--value", str(value)]
+        (line,) = self._json("resolve", how, place)
+        left: int = line["left"]
+        return left
+
+    def continue_merge(self, message: str | None = None) -> str:
+        """Commits the merge in progress, once no conflict is left."""
+        (line,) = self._json("merge", "--continue", ["-m", message] if message is not None else None)
+        commit: str = line["commit"]
+        return commit
+
+    def abort_merge(self) -> None:
+        """Gives up the merge in progress: the branch is as it was before."""
+        self._json("merge", "--abort")
+
+    def cherry_pick(self, *revisions: str) -> list[Line]:
+        """Makes the changes of commits again, upon this branch."""
+        return self._json("cherry-pick", list(revisions))
+
+    def revert(self, *revisions: str) -> list[Line]:
+        """Takes the changes of commits back, as new commits."""
+        return self._json("revert", list(revisions))
+
+    def rebase(self, upstream: str) -> list[Line]:
+        """Makes this branch's commits again, upon another one."""
+        return self._json("rebase", upstream)
+
+    # Going back
+
+    def undo(self) -> None:
+        """Takes back the last operation."""
+        self._json("undo")
+
+    def redo(self) -> None:
+        """Takes back the last undo."""
+        self._json("redo")
+
+    def operations(self, limit: int | None = None) -> list[Line]:
+        """What changed the repository, newest first."""
+        return self._json("operations", ["-n", str(limit)] if limit is not None else None)
+
+    def reset(self, revision: str = "HEAD", hard: bool = False) -> None:
+        """Moves the branch to another commit; with ``hard`` uncommitted changes are dropped."""
+        self._json("reset", "--hard" if hard else None, revision)
+
+    # Checks and upkeep
+
+    def add_check(self, name: str, predicate: str | None = None, *, table: str | None = None, query: str | None = None, not_null: str | None = None, unique: str | None = None) -> None:
+        """Keeps a check with the data: commits that break it are refused."""
+        options = [["--table", table] if table else None, ["--query", query] if query else None, ["--not-null", not_null] if not_null else None, ["--unique", unique] if unique else None]
+        self._json("check", "add", name, *options, predicate)
+
+    def run_checks(self) -> list[Line]:
+        """Tests the checks on all rows."""
+        return self._json("check", "run")
+
+    def drop_check(self, name: str) -> None:
+        """Drops a check."""
+        self._json("check", "drop", name)
+
+    def verify(self) -> Line:
+        """Re-hashes everything reachable."""
+        (line,) = self._json("verify")
+        return line
+
+    def gc(self) -> Line:
+        """Deletes what nothing reaches."""
+        (line,) = self._json("gc")
+        return line
+
+    def compact(self, *tables: str) -> list[Line]:
+        """Rewrites pieces of columns into full chunks."""
+        return self._json("compact", list(tables))
+
+    def config(self, key: str | None = None, value: str | None = None) -> list[Line]:
+        """Reads settings, or changes one."""
+        return self._json("config", key, value)
+
+    # Files
+
+    def import_files(
+        self,
+        table: str,
+        *files: Path,
+        mode: Literal["create", "append", "replace"] = "create",
+        key: str | Sequence[str] = (),
+        media: str | Sequence[str] = (),
+        types: Mapping[str, TypeLike] | None = None,
+        options: Sequence[str] = (),
+    ) -> Line:
+        """Reads files into a table: CSV, JSON, Parquet, Arrow, NumPy, folders of pictures, WebDataset. ``options`` are those of ``dsv import``."""
+        from .types import Type
+
+        flags = words(
+            f"--{mode}" if mode != "create" else None,
+            ["--key", _joined(key)] if key else None,
+            ["--media", _joined(media)] if media else None,
+            ["--types", ",".join(f"{name}={Type(str(ty))}" for name, ty in types.items())] if types else None,
+            list(options),
+        )
+        return self._json("import", flags, table, [os.path.abspath(os.fspath(file)) for file in files])[-1]
+
+    def export(self, table: str, file: Path, *, at: str | None = None, where: str | None = None, columns: Sequence[str] = (), force: bool = False) -> None:
+        """Writes a table or a view to a file, whose name tells the format."""
+        name = os.fspath(file)
+        target = os.path.abspath(name) + ("/" if name.endswith("/") else "")
+        flags = words(["--at", at] if at else None, ["--where", where] if where else None, ["--columns", ",".join(columns)] if columns else None, "--force" if force else None)
+        self._json("export", flags, table, target)
+
+    # Together
+
+    @contextmanager
+    def transaction(self, message: str | None = None) -> Iterator[Handle]:
+        """All changes of the working state within it, or none: after an exception it is as it was before. With ``message`` it ends with a commit."""
+        before = self.operations(1)[0]["operation"]
+        try:
+            yield self
+            if message is not None:
+                self.commit(message)
+        except BaseException:
+            self._back_to(before)
+            raise
+
+    def _back_to(self, operation: str) -> None:
+        for made in self.operations():
+            if made["operation"] == operation:
+                return
+            self._json("undo", made["operation"])
+        raise RefusedError("the transaction could not be taken back: another writer changed the repository meanwhile")
+
+
+class Repository(Handle):
+    """A repository of tables. Made by :func:`dsv.init`, :func:`dsv.open`; one table is a :class:`Dataset`."""
+
+    @property
+    def branch_name(self) -> str | None:
+        """The branch that this handle stays on, whatever is checked out; None where it goes along."""
+        return self._core.branch
+
+    def branch(self, name: str, revision: str | None = None) -> Repository:
+        """Makes a branch and returns a handle that stays on it. Nothing is copied, and what is checked out stays checked out."""
+        self._json("branch", name, revision)
+        return self.on_branch(name)
+
+    def on_branch(self, name: str) -> Repository:
+        """A handle that stays on a branch."""
+        return Repository(_dsv.Repository.open(self.path, name))
+
+    def __getitem__(self, name: str) -> Dataset:
+        """A table, by its name."""
+        return self.table(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the tables."""
+        return iter(self.tables())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.tables()
+
+    def __repr__(self) -> str:
+        return f"Repository({self.path!r}, branch={self.current_branch!r}, tables={self.tables()!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_reopened, (self.path, self._core.branch))
+
+
+def _joined(names: str | Sequence[str]) -> str:
+    return names if isinstance(names, str) else ",".join(names)
+
+
+def _reopened(path: str, branch: str | None) -> Repository:
+    return Repository(_dsv.Repository.open(path, branch))
+
+
+class Log(list[Line]):
+    """Commits, newest first."""
+
+    def _repr_html_(self) -> str:
+        from .display import log_html
+
+        return log_html(self)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{line['commit'][:8]} {line['message'].splitlines()[0] if line['message'] else ''}" for line in self)
+
+
+class Diff(list[Line]):
+    """Changes: of cells, rows, columns and tables."""
+
+    def _repr_html_(self) -> str:
+        from .display import diff_html
+
+        return diff_html(self)
+
+
+__all__ = ["Diff", "Handle", "Line", "Log", "Path", "Repository", "speaks_arrow"]

@@ -1,0 +1,124 @@
+"""Commits, branches, merges, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import dsv
+
+
+def test_a_branch_is_a_handle_of_its_own(birds: dsv.Dataset) -> None:
+    side = birds.branch("side")
+    assert (side.current_branch, birds.current_branch) == ("side", "main")
+    side.update("id = 1", set={"species": "gull"})
+    assert (side[1]["species"], birds[1]["species"]) == ("gull", "heron")
+    side.commit("a gull")
+    birds.update("id = 2", set={"species": "crow"})
+    birds.commit("a crow")
+    assert [line["message"] for line in birds.log()] == ["a crow", "twenty birds"]
+    assert [line["message"] for line in side.log(limit=1)] == ["a gull"]
+    assert birds.merge("side") is not None
+    assert (birds[1]["species"], birds[2]["species"]) == ("gull", "crow")
+    assert birds.merge("side") is None
+    birds.tag("v1", message="first")
+    assert birds.tags()[0]["tag"] == "v1" and len(birds.log("v1")) == 4
+    old = birds.at_revision("v1~1")
+    assert old[1]["species"] == "heron" and dsv.open("birds", "birds", at="v1~1")[1] == old[1]
+    assert "a crow" in birds.log()._repr_html_() and "a crow" in str(birds.log())
+    # What is checked out moves by switch alone, and the handle of the branch does not.
+    birds.switch("side")
+    assert (birds.current_branch, side.current_branch, birds[2]["species"]) == ("side", "side", "owl")
+    with pytest.raises(dsv.UsageError, match="stays on branch 'side'"):
+        side.switch("main")
+
+
+def test_a_subset_branch_shows_some_rows(birds: dsv.Dataset) -> None:
+    heavy = birds.branch("heavy", where="weight > 7")
+    assert len(heavy) == 5 and len(birds) == 20
+    with pytest.raises(dsv.DsvError):
+        birds.branch("none", where="wieght > 7")
+
+
+def test_differences_down_to_the_cell(birds: dsv.Dataset) -> None:
+    birds.update("id = 5", set={"species": "gull"})
+    diff = birds.diff()
+    assert list(diff) == [{"table": "birds", "change": "changed", "key": {"id": 5}, "column": "species", "before": "owl", "after": "gull"}]
+    assert "<del>owl</del>" in diff._repr_html_()
+    assert birds.status()["tables"][0]["cells_changed"] == {"species": 1} and not birds.status()["clean"]
+    rows = birds.query("SELECT * FROM diff('HEAD', 'working', 'birds')") if False else birds.diff("HEAD", table="birds")
+    assert len(rows) == 1
+    birds.restore()
+    assert birds.status()["clean"] and birds.diff() == []
+
+
+def test_conflicts_are_settled(birds: dsv.Dataset) -> None:
+    side = birds.branch("side")
+    side.update("id IN (1, 2)", set={"species": "gull"})
+    side.commit("gulls")
+    birds.update("id IN (1, 2)", set={"species": "crow"})
+    birds.commit("crows")
+    with pytest.raises(dsv.RefusedError, match="2 conflicts") as error:
+        birds.merge("side")
+    assert any("resolve" in hint for hint in error.value.hints)
+    conflicts = birds.conflicts()
+    assert [(line["key"], line["base"], line["ours"], line["theirs"]) for line in conflicts] == [({"id": 1}, "heron", "crow", "gull"), ({"id": 2}, "owl", "crow", "gull")]
+    assert birds.resolve("theirs", table="birds", row=1) == 1
+    assert birds.resolve(value="rook", table="birds", row=2, column="species") == 0
+    birds.continue_merge("both")
+    assert birds["species"][1:3] == ["gull", "rook"]
+    # And given up.
+    birds.undo()
+    assert birds.conflicts() == []
+    birds.abort_merge()
+    assert birds["species"][1:3] == ["crow", "crow"] and birds.status()["clean"]
+
+
+def test_going_back(birds: dsv.Dataset) -> None:
+    birds.delete("id < 10")
+    birds.undo()
+    assert len(birds) == 20
+    birds.redo()
+    assert len(birds) == 10
+    birds.reset(hard=True)
+    assert len(birds) == 20 and birds.operations(1)[0]["command"].startswith("reset")
+    with pytest.raises(ZeroDivisionError), birds.transaction():
+        birds.delete("id < 10")
+        birds.add_column("x", "int64")
+        1 / 0  # noqa: B018
+    assert len(birds) == 20 and "x" not in birds.columns
+    with birds.transaction("two at once"):
+        birds.delete("id < 10")
+        birds.add_column("x", "int64", 7)
+    assert birds.log()[0]["message"] == "two at once" and birds["x"][0] == 7
+
+
+def test_views_checks_files_and_upkeep(birds: dsv.Dataset, tmp_path: Path) -> None:
+    repository = birds.repository
+    repository.create_view("owls", "SELECT id, weight FROM birds WHERE species = 'owl'")
+    assert list(repository.views()) == ["owls"] and len(repository.query("SELECT * FROM owls")) == 6
+    repository.add_check("light", "weight < 100", table="birds")
+    assert repository.run_checks()[0]["holds"]
+    repository.commit("a view and a check")
+    birds.update("id = 1", set={"weight": 1000})
+    with pytest.raises(dsv.RefusedError, match="light"):
+        birds.commit("too heavy")
+    birds.restore()
+    birds.export("birds", tmp_path / "birds.parquet")
+    done = repository.import_files("copy", tmp_path / "birds.parquet", key="id", types={"photo": dsv.types.Image()})
+    assert done["rows"] == 20 and repository.tables() == ["birds", "copy"] and "copy" in repository
+    assert repository["copy"][4] == birds[4]
+    repository.rename_table("copy", "twin")
+    repository.drop_table("twin")
+    assert list(repository) == ["birds"]
+    assert repository.verify()["faults"] == 0 and repository.gc()["bytes_dead"] >= 0 and repository.compact()
+    assert birds.stats()[0]["column"] == "id" and birds.blame("species")
+    repository.config("user.name", "Ada")
+    assert any(line["value"] == "Ada" for line in repository.config())
+    birds.set_policy("weight", "max")
+    birds.rename_column("weight", "mass")
+    birds.retype_column("mass", "float64")
+    birds.drop_column("notes")
+    assert birds.types["mass"] == "float64" and "notes" not in birds.columns
+    assert repr(repository).startswith("Repository(")
