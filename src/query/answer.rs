@@ -179,7 +179,11 @@ impl Iterator for Answer {
 }
 
 /// The threads that queries run on; let go in the background.
-pub struct Threads(Option<Runtime>);
+pub struct Threads {
+    runtime: Option<Runtime>,
+    /// A query was interrupted.
+    left: AtomicBool,
+}
 
 impl Threads {
     pub(super) fn new(threads: usize) -> Result<Threads, QueryError> {
@@ -191,17 +195,23 @@ impl Threads {
             .thread_name("dsv-query")
             .build()
             .map_err(|e| QueryError::Run(format!("no threads to run on: {e}")))?;
-        Ok(Threads(Some(runtime)))
+        Ok(Threads { runtime: Some(runtime), left: AtomicBool::new(false) })
+    }
+
+    /// Whether a query of theirs was interrupted, which some of them may still be busy with.
+    pub(super) fn are_left(&self) -> bool {
+        self.left.load(Ordering::SeqCst)
     }
 
     /// Waits for `work`, or for an interruption.
     pub(super) fn wait<T>(&self, interrupted: Option<&Interrupt>, work: impl Future<Output = T>) -> Result<T, QueryError> {
-        let Some(runtime) = &self.0 else { return Err(QueryError::Interrupted) };
+        let Some(runtime) = &self.runtime else { return Err(QueryError::Interrupted) };
         let mut work = pin!(work);
         runtime.block_on(std::future::poll_fn(|context| {
             if let Some(interrupt) = interrupted {
                 *interrupt.shared.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
                 if interrupt.shared.fired.load(Ordering::SeqCst) {
+                    self.left.store(true, Ordering::SeqCst);
                     return Poll::Ready(Err(QueryError::Interrupted));
                 }
             }
@@ -212,7 +222,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }

@@ -1,7 +1,7 @@
 //! Sessions: SQL over the revisions of one repository.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::context::SQLOptions;
@@ -29,14 +29,14 @@ pub struct Session {
     revisions: Arc<dyn Revisions>,
     options: Options,
     state: SessionState,
-    threads: OnceLock<Arc<Threads>>,
+    threads: Mutex<Option<Arc<Threads>>>,
 }
 
 impl Session {
     /// A session on a repository.
     pub fn new(revisions: Arc<dyn Revisions>, options: Options) -> Result<Session, QueryError> {
         let state = state(&options)?;
-        Ok(Session { revisions, options, state, threads: OnceLock::new() })
+        Ok(Session { revisions, options, state, threads: Mutex::default() })
     }
 
     /// Runs one SELECT, VALUES or EXPLAIN; tables without a schema are those of the revision `at`, or of the working state. Runs on threads of its own: not to
@@ -64,11 +64,12 @@ impl Session {
     }
 
     pub(super) fn threads(&self) -> Result<Arc<Threads>, QueryError> {
-        if let Some(threads) = self.threads.get() {
-            return Ok(threads.clone());
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of a query that was interrupted may be at it for long yet: an operator lets go where it likes.
+        if let Some(known) = threads.as_ref().filter(|known| !known.are_left()) {
+            return Ok(known.clone());
         }
-        let threads = Arc::new(Threads::new(self.options.threads)?);
-        Ok(self.threads.get_or_init(|| threads).clone())
+        Ok(threads.insert(Arc::new(Threads::new(self.options.threads)?)).clone())
     }
 
     async fn plan(&self, sql: &str, params: &Params, at: Option<&str>) -> Result<(SessionState, Arc<dyn ExecutionPlan>, Vec<String>), QueryError> {

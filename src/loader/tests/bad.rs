@@ -79,7 +79,7 @@ fn nulls_are_told_by_a_mask_where_that_is_wanted() {
             let width: usize = shape[1..].iter().product();
             let row = ids.iter().position(|other| *other == id).unwrap();
             let zeros = values.slice(row * width, width);
-            assert!(zeros.as_primitive_opt::<UInt8Type>().map_or(true, |bytes| bytes.values().iter().all(|byte| *byte == 0)), "{name}");
+            assert!(zeros.as_primitive_opt::<UInt8Type>().is_none_or(|bytes| bytes.values().iter().all(|byte| *byte == 0)), "{name}");
         }
         assert!(batch.field("vector").unwrap().mask.is_none());
     }

@@ -270,10 +270,14 @@ fn a_query_can_be_interrupted_and_dropped() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = asked.clone();
     let interrupted = Arc::new(move || counter.fetch_add(1, Ordering::SeqCst) >= 3);
-    let session = Memory::of(&twin(2000)).session_with(Options { interrupted: Some(interrupted), ..Options::default() });
+    let session = Memory::of(&twin(1000)).session_with(Options { interrupted: Some(interrupted), ..Options::default() });
+    let threads = session.threads().unwrap();
     let error = refusal(&session, "SELECT count(*) FROM t a CROSS JOIN t b CROSS JOIN t c WHERE a.id + b.id + c.id = 0");
     assert!(matches!(error, QueryError::Interrupted), "{error}");
     assert!(asked.load(Ordering::SeqCst) >= 3);
+    // Its threads are at the product for seconds yet: the next query has others.
+    assert!(!Arc::ptr_eq(&threads, &session.threads().unwrap()));
+    assert!(Arc::ptr_eq(&session.threads().unwrap(), &session.threads().unwrap()));
     // A stream that is dropped half-way ends its reads, and another query runs.
     let session = Memory::of(&twin(20_000)).session();
     let mut answer = session.query("SELECT * FROM t", &Params::new(), None).unwrap();
