@@ -5,7 +5,20 @@ from os import PathLike
 from typing import Any, final
 
 VERSION: str
-__all__: list[str]
+__all__ = [
+    "Answer",
+    "Batch",
+    "Batches",
+    "Numbers",
+    "Repository",
+    "VERSION",
+    "about",
+    "is_repository",
+    "main",
+    "pixels",
+    "png",
+    "type_text",
+]
 
 @final
 class Numbers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, overload
 
@@ -62,23 +63,23 @@ class Dataset(Handle):
         self._writable()
         if default is not None and not isinstance(default, str):
             default = json.dumps(default)
-        flags = ["--as", sql] if sql is not None else ["--default", default] if default is not None else []
-        self._json("column", "add", flags, self.name, name, str(type))
+        flags = [f"--as={sql}"] if sql is not None else [f"--default={default}"] if default is not None else []
+        self._json("column", "add", flags, names=[self.name, name, str(type)])
 
     def drop_column(self, name: str) -> None:
         """Drops a column."""
         self._writable()
-        self._json("column", "drop", self.name, name)
+        self._json("column", "drop", names=[self.name, name])
 
     def rename_column(self, name: str, to: str) -> None:
         """Renames a column."""
         self._writable()
-        self._json("column", "rename", self.name, name, to)
+        self._json("column", "rename", names=[self.name, name, to])
 
     def retype_column(self, name: str, type: TypeLike) -> None:
         """Gives a column another type, where all its values fit it."""
         self._writable()
-        self._json("column", "retype", self.name, name, str(type))
+        self._json("column", "retype", names=[self.name, name, str(type)])
 
     def set_policy(self, column: str, policy: str | None) -> None:
         """How merges settle conflicts in a column: ours, theirs, newest, max, min, sum-of-changes, non-null, json-by-field, list-union; None asks people."""
@@ -164,11 +165,11 @@ class Dataset(Handle):
 
     def stats(self) -> list[Line]:
         """A profile of each column: type, nulls, distinct values, range, histogram."""
-        return self._json("stats", self.name, ["--at", self.at] if self.at else None)
+        return self._json("stats", ["--at", self.at] if self.at else None, names=[self.name])
 
     def blame(self, column: str) -> list[Line]:
         """Which commit last set each cell of a column."""
-        return self._json("blame", self.name, column)
+        return self._json("blame", names=[self.name, column])
 
     def set_key(self, *columns: str) -> None:
         """Tells rows apart by these columns."""
@@ -177,13 +178,13 @@ class Dataset(Handle):
 
     def restore(self, revision: str | None = None) -> None:
         """Takes the table back to what it was in a commit, by default the last one."""
-        self._json("restore", ["--source", revision] if revision else None, self.name)
+        self._json("restore", ["--source", revision] if revision else None, names=[self.name])
 
     # The same table elsewhere
 
     def branch(self, name: str, revision: str | None = None, *, where: str | None = None) -> Dataset:
         """Makes a branch and returns this table on it; ``self`` stays where it was. With ``where`` the branch shows those rows alone. Nothing is copied."""
-        self._json("branch", name, revision, ["--table", self.name, "--where", where] if where else None)
+        self._json("branch", [f"--table={self.name}", f"--where={where}"] if where else None, names=[name, revision])
         return self.on_branch(name)
 
     def on_branch(self, name: str) -> Dataset:
@@ -266,7 +267,7 @@ def _about(sql: str, table: str) -> str:
 
 
 def _row(which: Any, count: int) -> int:
-    row: int = which.__index__()
+    row = operator.index(which)
     if not -count <= row < count:
         raise IndexError(f"there is no row {row}: there are {count}")
     return row % count if count else row
@@ -275,6 +276,8 @@ def _row(which: Any, count: int) -> int:
 def _rows(which: slice | Sequence[int], count: int) -> list[int]:
     if isinstance(which, slice):
         return list(range(*which.indices(count)))
+    if isinstance(which, (str, bytes)):
+        raise TypeError(f"rows are named by numbers, not by {which!r}")
     return [_row(row, count) for row in which]
 
 

@@ -42,8 +42,10 @@ class Handle:
         """The branch that this handle is on; None where a commit is checked out."""
         return self._core.current_branch()
 
-    def _json(self, *parts: str | None | Sequence[str]) -> list[Line]:
-        text, told = self._core.verb(words(*parts))
+    def _json(self, *parts: str | None | Sequence[str], names: Sequence[str | None] = ()) -> list[Line]:
+        """The lines that a verb prints. ``names`` are never taken for options, whatever they begin with."""
+        named = [name for name in names if name is not None]
+        text, told = self._core.verb([*words(*parts), *(["--"] if any(name.startswith("-") for name in named) else []), *named])
         for warning in told:
             warnings.warn(warning, stacklevel=3)
         return [json.loads(line) for line in text.splitlines()]
@@ -83,11 +85,11 @@ class Handle:
 
     def drop_table(self, name: str) -> None:
         """Takes a table out of the working state."""
-        self._json("table", "drop", name)
+        self._json("table", "drop", names=[name])
 
     def rename_table(self, name: str, to: str) -> None:
         """Gives a table another name."""
-        self._json("table", "rename", name, to)
+        self._json("table", "rename", names=[name, to])
 
     def views(self, at: str | None = None) -> dict[str, str]:
         """The views: their SQL by name."""
@@ -95,11 +97,11 @@ class Handle:
 
     def create_view(self, name: str, sql: str, replace: bool = False) -> None:
         """Keeps a query under a name; it is versioned with the data and copies nothing."""
-        self._json("view", "create", name, sql, "--replace" if replace else None)
+        self._json("view", "create", "--replace" if replace else None, names=[name, sql])
 
     def drop_view(self, name: str) -> None:
         """Takes a view out of the working state."""
-        self._json("view", "drop", name)
+        self._json("view", "drop", names=[name])
 
     # SQL
 
@@ -116,7 +118,7 @@ class Handle:
     def commit(self, message: str | None = None, *, amend: bool = False, allow_empty: bool = False) -> str:
         """Records the working state; returns the commit's id."""
         flags = [flag for flag, wanted in [("--amend", amend), ("--allow-empty", allow_empty)] if wanted]
-        (line,) = self._json("commit", ["-m", message] if message is not None else None, flags)
+        (line,) = self._json("commit", _message(message), flags)
         commit: str = line["commit"]
         return commit
 
@@ -131,7 +133,7 @@ class Handle:
 
     def show(self, revision: str = "HEAD") -> Line:
         """A commit, and what it changed."""
-        (line,) = self._json("show", revision)
+        (line,) = self._json("show", names=[revision])
         return line
 
     def branches(self) -> list[Line]:
@@ -140,15 +142,15 @@ class Handle:
 
     def delete_branch(self, name: str, force: bool = False) -> None:
         """Deletes a branch; refused where commits would be lost from sight, unless ``force``."""
-        self._json("branch", "-D" if force else "-d", name)
+        self._json("branch", "-D" if force else "-d", names=[name])
 
     def switch(self, branch: str, create: bool = False) -> None:
         """Checks out a branch. Uncommitted changes stay with the branch that they were made on."""
-        self._json("switch", "-c" if create else None, branch)
+        self._json("switch", "-c" if create else None, names=[branch])
 
     def tag(self, name: str, revision: str | None = None, message: str | None = None) -> None:
         """Names a commit for good."""
-        self._json("tag", ["-m", message] if message is not None else None, name, revision)
+        self._json("tag", _message(message), names=[name, revision])
 
     def tags(self) -> list[Line]:
         """The tags."""
@@ -162,7 +164,7 @@ class Handle:
 
     def merge(self, *revisions: str, message: str | None = None, strategy: Literal["ours", "theirs"] | None = None, dry_run: bool = False) -> str | None:
         """Merges other branches into this one, cell by cell; returns the commit, or None where all of it was here. Conflicts raise RefusedError: :meth:`conflicts` lists them."""
-        options = [["-m", message] if message is not None else None, ["--strategy", strategy] if strategy else None, "--dry-run" if dry_run else None]
+        options = [_message(message), ["--strategy", strategy] if strategy else None, "--dry-run" if dry_run else None]
         (line,) = self._json("merge", *options, list(revisions))
         commit: str | None = line["commit"]
         return commit
@@ -192,7 +194,7 @@ class Handle:
 
     def continue_merge(self, message: str | None = None) -> str:
         """Commits the merge in progress, once no conflict is left."""
-        (line,) = self._json("merge", "--continue", ["-m", message] if message is not None else None)
+        (line,) = self._json("merge", "--continue", _message(message))
         commit: str = line["commit"]
         return commit
 
@@ -243,7 +245,7 @@ class Handle:
 
     def drop_check(self, name: str) -> None:
         """Drops a check."""
-        self._json("check", "drop", name)
+        self._json("check", "drop", names=[name])
 
     def verify(self) -> Line:
         """Re-hashes everything reachable."""
@@ -326,7 +328,7 @@ class Repository(Handle):
 
     def branch(self, name: str, revision: str | None = None) -> Repository:
         """Makes a branch and returns a handle that stays on it. Nothing is copied, and what is checked out stays checked out."""
-        self._json("branch", name, revision)
+        self._json("branch", names=[name, revision])
         return self.on_branch(name)
 
     def on_branch(self, name: str) -> Repository:
@@ -349,6 +351,10 @@ class Repository(Handle):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_reopened, (self.path, self._core.branch))
+
+
+def _message(message: str | None) -> str | None:
+    return None if message is None else f"--message={message}"
 
 
 def _joined(names: str | Sequence[str]) -> str:

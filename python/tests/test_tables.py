@@ -167,3 +167,17 @@ def test_handles_are_pickled_and_forked(birds: dsv.Dataset) -> None:
 def test_importing_needs_nothing_else() -> None:
     code = "import sys, dsv; sys.exit(any(name in sys.modules for name in ('numpy', 'torch', 'pyarrow', 'pandas', 'jax')))"
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}).returncode == 0
+
+
+def test_names_are_never_options(birds: dsv.Dataset) -> None:
+    birds.add_column("--x", "int64", -3)
+    birds.rename_column("--x", "-y")
+    assert birds["-y"][0] == -3
+    birds.drop_column("-y")
+    assert "-y" not in birds.columns
+    birds.execute("UPDATE birds SET weight = 1")
+    assert birds.log(birds.commit("-m"), limit=1)[0]["message"] == "-m"
+    with pytest.raises(dsv.UsageError, match="not a valid"):
+        birds.tag("--help")
+    with pytest.raises(TypeError):
+        birds["species"]["wren"]  # type: ignore[call-overload]
