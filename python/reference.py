@@ -28,8 +28,9 @@ class Written(str):
 def signature(thing: Any, name: str) -> str:
     """The signature as it is written, without `self`."""
     found = inspect.signature(thing)
-    parameters = [parameter.replace(annotation=Written(parameter.annotation)) for parameter in found.parameters.values() if parameter.name != "self"]
-    return f"{name}{found.replace(parameters=parameters, return_annotation=Written(found.return_annotation))}"
+    written = lambda annotation: annotation if annotation is inspect.Parameter.empty else Written(annotation)  # noqa: E731
+    parameters = [parameter.replace(annotation=written(parameter.annotation)) for parameter in found.parameters.values() if parameter.name != "self"]
+    return f"{name}{found.replace(parameters=parameters, return_annotation=written(found.return_annotation))}"
 
 
 def text(thing: Any) -> str:
