@@ -13,20 +13,26 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _dsv, errors, types
 from .dataset import Column, Dataset
 from .errors import DsvError, NotFoundError, RefusedError, RepositoryError, UsageError
 from .loading import DataLoader, MapDataset, Sampler
+from .progress import shown
 from .repository import Handle, Path, Repository
 from .result import Result
+
+if TYPE_CHECKING:
+    import numpy
+    import PIL.Image
 
 __version__: str = _dsv.VERSION
 
 
 def init(path: Path = ".", branch: str = "main") -> Repository:
     """Makes an empty repository in a folder."""
-    return Repository(_dsv.Repository.init(os.fspath(path), branch))
+    return Repository(shown(_dsv.Repository.init(os.fspath(path), branch)))
 
 
 def create(name: str, path: Path | None = None, *, branch: str = "main") -> Dataset:
@@ -47,7 +53,24 @@ def open(path: Path = ".", table: str | None = None, *, at: str | None = None, b
 
 def open_repository(path: Path = ".", *, branch: str | None = None) -> Repository:
     """Opens the repository that a folder is in; with ``branch`` the handle stays on that branch."""
-    return Repository(_dsv.Repository.open(os.fspath(path), branch))
+    return Repository(shown(_dsv.Repository.open(os.fspath(path), branch)))
+
+
+def pixels(file: bytes, layout: Literal["hwc", "chw"] = "hwc") -> numpy.ndarray[Any, Any]:
+    """The pixels of a picture, as an array of uint8 of height x width x 3, or of 3 x height x width."""
+    import numpy
+
+    array = numpy.array(_dsv.pixels(file))
+    return array if layout == "hwc" else numpy.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def picture(file: bytes) -> PIL.Image.Image:
+    """A picture as one of Pillow's."""
+    import io
+
+    from PIL import Image
+
+    return Image.open(io.BytesIO(file))
 
 
 def _main() -> int:
@@ -59,6 +82,6 @@ def _main() -> int:
 
 __all__ = [
     "Column", "DataLoader", "Dataset", "DsvError", "Handle", "MapDataset", "NotFoundError", "RefusedError", "Repository", "RepositoryError", "Result", "Sampler", "UsageError",
-    "create", "errors", "init", "open", "open_repository", "types",
+    "create", "errors", "init", "open", "open_repository", "picture", "pixels", "types",
 ]
 

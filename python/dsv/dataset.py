@@ -11,6 +11,7 @@ from . import _dsv
 from ._values import columns_of, parameters, speaks_arrow
 from .errors import NotFoundError, UsageError
 from .loading import DataLoader
+from .progress import shown
 from .repository import Handle, Line, Path, Repository
 from .result import Result
 from .types import TypeLike
@@ -189,7 +190,7 @@ class Dataset(Handle):
 
     def on_branch(self, name: str) -> Dataset:
         """This table, by a handle that stays on a branch."""
-        return Dataset(_dsv.Repository.open(self.path, name), self.name, None)
+        return Dataset(shown(_dsv.Repository.open(self.path, name)), self.name, None)
 
     def at_revision(self, revision: str) -> Dataset:
         """This table as it was at a revision."""

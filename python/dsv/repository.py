@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from . import _dsv
 from ._values import parameters, speaks_arrow, words
 from .errors import NotFoundError, RefusedError
+from .progress import Bar, shown
 from .result import Result
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Handle:
     def resolve_revision(self, revision: str) -> str:
         """The id of the commit that a revision names."""
         return self._core.resolve(revision)
+
+    def show_progress(self, show: bool | Callable[[str | None, int, int | None, str], object] = True) -> None:
+        """Shows the progress of long work: by bars of tqdm, by ``show(stage, done, total, unit)``, or not at all. Without a call bars are shown at a terminal or in a notebook, where tqdm is installed."""
+        self._core.show_progress(Bar() if show is True else None if show is False else show)
 
     # Tables and views
 
@@ -333,7 +338,7 @@ class Repository(Handle):
 
     def on_branch(self, name: str) -> Repository:
         """A handle that stays on a branch."""
-        return Repository(_dsv.Repository.open(self.path, name))
+        return Repository(shown(_dsv.Repository.open(self.path, name)))
 
     def __getitem__(self, name: str) -> Dataset:
         """A table, by its name."""

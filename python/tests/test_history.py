@@ -122,3 +122,25 @@ def test_views_checks_files_and_upkeep(birds: dsv.Dataset, tmp_path: Path) -> No
     birds.drop_column("notes")
     assert birds.types["mass"] == "float64" and "notes" not in birds.columns
     assert repr(repository).startswith("Repository(")
+
+
+def test_long_work_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "long.csv"
+    file.write_text("n,text\n" + "".join(f"{n},some text of row {n}\n" for n in range(150_000)))
+    repository = dsv.init("long")
+    told: list[tuple[str | None, int, int | None, str]] = []
+    repository.show_progress(lambda *step: told.append(step))
+    repository.import_files("long", file)
+    stages = [step for step in told if step[0] is not None]
+    assert stages and all(total is None or done <= total for _, done, total, _ in stages) and told[-1][0] is None
+    pytest.importorskip("tqdm")
+    repository.show_progress()
+    repository.import_files("again", file)
+    assert stages[0][0] in capsys.readouterr().err
+    repository.show_progress(False)
+    # What the callback raises ends the work, and nothing is changed.
+    repository.show_progress(lambda *step: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        repository.import_files("third", file)
+    repository.show_progress(False)
+    assert repository.tables() == ["again", "long"]

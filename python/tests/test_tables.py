@@ -60,6 +60,17 @@ def test_rows_are_taken_in_many_forms(birds: dsv.Dataset, tmp_path: Path) -> Non
     assert len(birds) == 20
 
 
+def test_pictures_come_as_pixels_and_as_pillows(birds: dsv.Dataset) -> None:
+    pytest.importorskip("numpy")
+    array = dsv.pixels(birds[3]["photo"])
+    assert (array.shape, str(array.dtype), array[2, 3].tolist()) == ((8, 6, 3), "uint8", [3, 0, 21])
+    assert (dsv.pixels(birds[3]["photo"], "chw") == array.transpose(2, 0, 1)).all()
+    pytest.importorskip("PIL.Image")
+    assert dsv.picture(birds[3]["photo"]).size == (6, 8)
+    with pytest.raises(dsv.UsageError, match="no picture"):
+        dsv.pixels(b"abc")
+
+
 def test_pillow_gives_pictures(birds: dsv.Dataset) -> None:
     image = pytest.importorskip("PIL.Image")
     birds.append({"id": [50, 51], "photo": [image.new("RGB", (4, 3), (1, 2, 3)), image.new("P", (2, 2))]})
