@@ -77,7 +77,7 @@ fn counted(prints: &str, code: i32, require: &str) -> Option<(i32, String)> {
     let path = format!("{}:{}", cargo.parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/test.py");
     let mut command = Command::new("python3");
-    command.arg(script).env("PATH", path).env("DSV_REQUIRE", require);
+    command.arg(script).arg("--rust").env("PATH", path).env("DSV_REQUIRE", require);
     // Nothing is to be fetched.
     command.env("DSV_TEST_PYTHON", "python3").env("DSV_TEST_SLT", ".").env("DSV_TEST_PGVECTOR", ".").env("DSV_TEST_TPCH", ".");
     match command.output() {
