@@ -255,7 +255,8 @@ def run_package(tally, full, python):
         tally.failed.append("the Python package: its wheel cannot be installed")
         return
     report = wheels / "pytest.xml"
-    subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests"], cwd=ROOT / "python")
+    # By its own program: `python -m` would find the sources in python/ before the wheel.
+    subprocess.run([str(Path(python).parent / "pytest"), "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests"], cwd=ROOT / "python")
     try:
         cases = list(ElementTree.parse(report).iter("testcase"))
     except (OSError, ElementTree.ParseError):

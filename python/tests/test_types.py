@@ -16,7 +16,9 @@ PACKAGE = Path(dsv.__file__).parent
 
 
 def run(*words: str) -> None:
-    environment = {**os.environ, "MYPYPATH": str(PACKAGE.parent), "PYTHONPATH": str(PACKAGE.parent)}
+    environment = dict(os.environ)
+    if PACKAGE.parent.name != "site-packages":
+        environment.update(MYPYPATH=str(PACKAGE.parent), PYTHONPATH=str(PACKAGE.parent))
     done = subprocess.run([sys.executable, "-m", *words], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
