@@ -13,5 +13,5 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_reference_is_up_to_date(tmp_path: Path) -> None:
     made = tmp_path / "python.md"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, str(ROOT / "python" / "reference.py"), str(made)], check=True, env=environment)
-    assert made.read_text() == (ROOT / "docs" / "python.md").read_text(), "run python/reference.py"
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "reference.py"), str(made)], check=True, env=environment)
+    assert made.read_text() == (ROOT / "docs" / "python.md").read_text(), "run scripts/reference.py"

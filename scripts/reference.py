@@ -14,8 +14,8 @@ from typing import Any
 import dsv
 from dsv import loading
 
-HERE = Path(__file__).resolve().parent
-TARGET = HERE.parent / "docs" / "python.md"
+
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "python.md"
 
 
 class Written(str):
@@ -56,7 +56,7 @@ def members(kind: type) -> list[str]:
 
 def reference() -> str:
     """The whole text."""
-    lines = ["# The Python package: reference", "", "Made from the docstrings by `python/reference.py`; to begin with, read [python/README.md](../python/README.md).", ""]
+    lines = ["# The Python package: reference", "", "Made from the docstrings by `scripts/reference.py`; to begin with, read [python/README.md](../python/README.md).", ""]
     lines += ["## Functions", ""]
     for name in ("create", "open", "init", "open_repository", "pixels", "picture"):
         thing = getattr(dsv, name)
