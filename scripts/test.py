@@ -3,7 +3,7 @@
 
 usage: test.py [--full] [--rust]
 
---rust leaves the Python package out. --full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch, torch, jax.
+--rust leaves the Python package out. --full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch, package, torch, jax.
 A test that cannot run says so in a line `skipped: NAME: reason` on its output.
 
 The Python package is built as a wheel and tested by pytest in an environment of its own, under $XDG_CACHE_HOME/dsv, made where it is absent: PyTorch alone is some gigabytes. DSV_SKIP=torch leaves PyTorch out, DSV_SKIP=python
@@ -213,30 +213,50 @@ def run_cargo(tally, full, oracles):
         tally.failed.append(f"cargo test ended with {code}")
 
 
+# Seconds that the packages may take to come: what is large is left out then.
+PACKAGE_SECONDS = 900
+# What is large, or not to be had everywhere; tests that need it skip themselves, and say so.
+LARGE = ("torch", "jax")
+
+
 def prepare_package(tally):
-    """The Python of the environment in which the Python package is tested; None where it cannot be made, or is not wanted."""
+    """The Python of the environment in which the Python package is tested; None where it cannot be made, or is not wanted, which is told as a skip."""
     skipped = {name.strip() for name in os.environ.get("DSV_SKIP", "").split(",")}
     if "python" in skipped:
-        tally.skip("the Python package", "python: left out by DSV_SKIP")
+        tally.skip("the Python package", "package: left out by DSV_SKIP")
         return None
-    wanted = [line for line in PACKAGE_REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")]
-    if "torch" in skipped:
-        wanted = [line for line in wanted if not line.startswith("torch")]
-    digest = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()[:16]
+    listed = [line for line in PACKAGE_REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")]
+    wanted = [line for line in listed if line.split("=")[0] not in skipped]
+    small = [line for line in wanted if line.split("=")[0] not in LARGE]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dsv"
-    folder = cache / f"python-{digest}"
-    python, stamp = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"), folder / "done"
-    if stamp.exists():
-        return str(python)
-    say(f"setting up {folder}: what the Python package is tested with ...")
-    steps = [[sys.executable, "-m", "venv", "--clear", str(folder)], [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]]
+    why = ""
+    for packages in [wanted, small] if wanted != small else [wanted]:
+        digest = hashlib.sha256("\n".join([sys.version, *packages]).encode()).hexdigest()[:16]
+        folder = cache / f"python-{digest}"
+        python, stamp = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"), folder / "done"
+        if stamp.exists():
+            return str(python)
+        say(f"setting up {folder}: what the Python package is tested with ...")
+        why = installed(folder, python, packages)
+        if why is None:
+            stamp.touch()
+            return str(python)
+        say(f"warning: the packages of python/tests/requirements.txt cannot be installed: {why}")
+    tally.skip("the Python package", f"package: its environment cannot be made: {why}")
+    return None
+
+
+def installed(folder, python, packages):
+    """Makes an environment with these packages; why not, where that fails."""
+    steps = [[sys.executable, "-m", "venv", "--clear", str(folder)], [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]]
     for command in steps:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=PACKAGE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return f"not within {PACKAGE_SECONDS} s"
         if done.returncode != 0:
-            tally.failed.append(f"the Python package: its environment cannot be made: {(done.stderr.strip().splitlines() or [''])[-1]} (DSV_SKIP=python leaves it out)")
-            return None
-    stamp.touch()
-    return str(python)
+            return (done.stderr.strip().splitlines() or ["?"])[-1]
+    return None
 
 
 def run_package(tally, full, python):
