@@ -18,10 +18,6 @@ L = TypeVar("L", bound="Loader")
 #: What becomes of each batch before it is given.
 Transform = Callable[["Batch"], Any]
 
-#: Rows of a batch that a map-style dataset reads at once.
-_IMAGES = ("image",)
-
-
 class Batch(dict[str, Any]):
     """A batch: the columns by name, as arrays or tensors; texts and files as lists."""
 
@@ -233,7 +229,7 @@ class Loader:
         self._epoch = int(json.loads(state["state"])["epoch"])
 
     def close(self) -> None:
-        """Ends its threads; they start again when it is iterated."""
+        """Ends its threads. Iterated again, it begins anew: ``state_dict()`` before it, and ``load_state_dict()``, go on where it stood."""
         if self._batches is not None:
             self._batches.close()
             self._batches = None
@@ -243,7 +239,7 @@ class Loader:
         return self._started().report()
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches that are left of this epoch."""
+        """The batches that are left of this epoch: after a ``break`` it goes on behind the batch that was given last; ``set_epoch`` begins one anew."""
         started = self._started()
         while (batch := started.next()) is not None:
             if batch["is_last"]:
@@ -284,7 +280,7 @@ class Loader:
 
 
 class NumpyLoader(Loader):
-    """Batches as dicts of NumPy arrays: read-only, in the memory that they were decoded into."""
+    """Batches as dicts of NumPy arrays, in the memory that they were decoded or read into; what the store has as well is read-only."""
 
 
 class JaxLoader(Loader):
@@ -313,7 +309,8 @@ class TorchLoader(Loader):
 
         array = numpy.asarray(numbers)
         if array.dtype in (numpy.uint16, numpy.uint32, numpy.uint64):
-            array = array.astype(numpy.int64)
+            wide = torch.from_numpy(array.astype(numpy.int64))
+            return wide.pin_memory() if self.pin_memory and torch.cuda.is_available() else wide
         if self.pin_memory and torch.cuda.is_available():
             pinned = torch.empty(array.shape, dtype=getattr(torch, str(array.dtype)), pin_memory=True)
             numbers.copy_to(pinned.data_ptr(), pinned.nbytes)
@@ -351,7 +348,7 @@ class MapDataset:
         batch = self._dataset.take([int(row) for row in rows], self._columns)
         columns: list[list[Any]] = []
         for at, ty in enumerate(batch.types):
-            if ty in _IMAGES:
+            if ty == "image":
                 columns.append([None if file is None else torch.from_numpy(numpy.asarray(_dsv.pixels(file)).transpose(2, 0, 1).copy()) for file in batch.cells(at)])
             elif ty.startswith(("embedding", "tensor")) and (numbers := batch.numbers(at)) is not None:
                 columns.append(list(torch.from_numpy(numpy.array(numpy.asarray(numbers)))))

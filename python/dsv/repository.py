@@ -305,22 +305,66 @@ class Handle:
 
     @contextmanager
     def transaction(self, message: str | None = None) -> Iterator[Handle]:
-        """All changes of the working state within it, or none: after an exception it is as it was before. With ``message`` it ends with a commit."""
-        before = self.operations(1)[0]["operation"]
+        """All that this handle changes within it, or nothing: after an exception its operations are taken back. With ``message`` it ends with a commit. Where another writer changed the
+        repository meanwhile, nothing is taken back, and RefusedError says so: their work would go as well."""
+        core, recorded = self._core, _Recorded(self._core)
+        self._core = recorded  # type: ignore[assignment]
         try:
             yield self
             if message is not None:
                 self.commit(message)
         except BaseException:
-            self._back_to(before)
+            recorded.take_back()
             raise
+        finally:
+            self._core = core
 
-    def _back_to(self, operation: str) -> None:
-        for made in self.operations():
-            if made["operation"] == operation:
-                return
-            self._json("undo", made["operation"])
-        raise RefusedError("the transaction could not be taken back: another writer changed the repository meanwhile")
+
+class _Recorded:
+    """A handle that remembers which operations it made, and whether others made any meanwhile."""
+
+    _WRITES = ("create_table", "execute", "insert", "insert_arrow", "set_key", "verb")
+
+    def __init__(self, core: _dsv.Repository) -> None:
+        self._core = core
+        self._made: list[str] = []
+        self._others = False
+        self._before = self._newest(1)[0]
+
+    def _newest(self, limit: int | None = None) -> list[str]:
+        lines, _ = self._core.verb(words("operations", ["-n", str(limit)] if limit is not None else None))
+        return [json.loads(line)["operation"] for line in lines.splitlines()]
+
+    def _look(self, own: int) -> None:
+        """Takes note of new operations, of which so many may be this handle's."""
+        last = self._made[0] if self._made else self._before
+        if self._newest(1) == [last]:
+            return
+        all_ = self._newest()
+        new = all_[: all_.index(last)] if last in all_ else all_
+        self._others = self._others or len(new) > own
+        self._made = new + self._made
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._core, name)
+        if name not in self._WRITES:
+            return value
+
+        def write(*arguments: Any, **named: Any) -> Any:
+            self._look(0)
+            try:
+                return value(*arguments, **named)
+            finally:
+                self._look(1)
+
+        return write
+
+    def take_back(self) -> None:
+        self._look(0)
+        if self._others:
+            raise RefusedError("the transaction cannot be taken back: another writer changed the repository meanwhile", ["ds.operations() lists what was done, ds.undo() takes back the last of it"])
+        for operation in self._made:
+            self._core.verb(["undo", operation])
 
 
 class Repository(Handle):

@@ -144,3 +144,14 @@ def test_long_work_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         repository.import_files("third", file)
     repository.show_progress(False)
     assert repository.tables() == ["again", "long"]
+
+
+def test_a_transaction_takes_back_nothing_of_others(birds: dsv.Dataset) -> None:
+    other = dsv.open("birds")
+    with pytest.raises(dsv.RefusedError, match="another writer") as error, birds.transaction():
+        birds.delete("id < 5")
+        other.append({"id": [77]})
+        birds.delete("id < 10")
+        raise KeyError("mine")
+    assert isinstance(error.value.__context__, KeyError)
+    assert len(birds) == 11 and birds[-1]["id"] == 77
