@@ -274,9 +274,12 @@ def run_package(tally, full, python):
     if subprocess.run(install).returncode != 0:
         tally.failed.append("the Python package: its wheel cannot be installed")
         return
+    # What writes the batches that candle gets, for comparison; `cargo test` has built it, where candle is wanted.
+    example = wheels.parent / ("full" if full else "debug") / "examples" / ("batches.exe" if os.name == "nt" else "batches")
+    environment = {**os.environ, "DSV_TEST_BATCHES": str(example)} if example.exists() else dict(os.environ)
     report = wheels / "pytest.xml"
     # By its own program: `python -m` would find the sources in python/ before the wheel.
-    subprocess.run([str(Path(python).parent / "pytest"), "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests"], cwd=ROOT / "python")
+    subprocess.run([str(Path(python).parent / "pytest"), "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests"], cwd=ROOT / "python", env=environment)
     try:
         cases = list(ElementTree.parse(report).iter("testcase"))
     except (OSError, ElementTree.ParseError):

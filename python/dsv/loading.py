@@ -176,6 +176,8 @@ class Loader:
         self._options = {**options, "at": dataset.at or "HEAD"}
         self._epoch = 0
         self._state: str | None = None
+        #: Whether the next loop goes on in the middle of an epoch, as a state says that was loaded.
+        self._resumed = False
         self._batches: _dsv.Batches | None = None
         self._started()
 
@@ -209,9 +211,8 @@ class Loader:
         """The epoch that is loaded next; they follow one another without it."""
         if epoch == self._epoch and self._at_start():
             return
-        state = json.loads(self._started().state())
-        state.update(epoch=epoch, delivered=0)
-        self.load_state_dict({"state": json.dumps(state)})
+        self._go_to(json.dumps({**json.loads(self._started().state()), "epoch": epoch, "delivered": 0}))
+        self._resumed = False
 
     def _at_start(self) -> bool:
         state = json.loads(self._started().state())
@@ -223,10 +224,14 @@ class Loader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from a state, also on another number of ranks. One of other rows, another commit or another seed is refused."""
-        started = self._start(state["state"])
+        self._go_to(state["state"])
+        self._resumed = True
+
+    def _go_to(self, state: str) -> None:
+        started = self._start(state)
         self.close()
         self._batches = started
-        self._epoch = int(json.loads(state["state"])["epoch"])
+        self._epoch = int(json.loads(state)["epoch"])
 
     def close(self) -> None:
         """Ends its threads. Iterated again, it begins anew: ``state_dict()`` before it, and ``load_state_dict()``, go on where it stood."""
@@ -239,8 +244,12 @@ class Loader:
         return self._started().report()
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches that are left of this epoch: after a ``break`` it goes on behind the batch that was given last; ``set_epoch`` begins one anew."""
+        """The batches of the next epoch, also where the last one was left by a ``break``; after ``load_state_dict`` those that are left of its epoch."""
         started = self._started()
+        if not self._resumed and (stands := json.loads(started.state()))["delivered"]:
+            self.set_epoch(int(stands["epoch"]) + 1)
+            started = self._started()
+        self._resumed = False
         while (batch := started.next()) is not None:
             if batch["is_last"]:
                 self._epoch = batch["epoch"] + 1
@@ -276,6 +285,8 @@ class Loader:
         state = dict(self.__dict__)
         state["_state"] = self._batches.state() if self._batches is not None else self._state
         state["_batches"] = None
+        # Its copy goes on where it stood.
+        state["_resumed"] = True
         return state
 
 

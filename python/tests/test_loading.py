@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +76,14 @@ def test_the_order_is_the_seeds(many: dsv.Dataset) -> None:
     loader = many.dataloader().columns("id").shuffle(7).numpy(batch_size=8)
     loader.set_epoch(1)
     assert ids(loader) == first[101:]
+    loader.set_epoch(0)
+    assert ids(loader) == first[:101]
+    # A loop that is left begins anew: with the next epoch, or with the one that is asked for.
+    loader.set_epoch(0)
+    assert next(iter(loader))["id"].tolist() == first[:8]
+    assert next(iter(loader))["id"].tolist() == first[101:109]
+    third = ids(loader)
+    assert sorted(third) == list(range(101)) and third not in (first[:101], first[101:])
     loader.set_epoch(0)
     assert ids(loader) == first[:101]
     # Two ranks have the same samples together, and equally many batches.
@@ -186,3 +197,38 @@ def test_a_small_model_learns(many: dsv.Dataset) -> None:
             total += loss.item()
         losses.append(total / len(loader))
     assert losses[-1] < 0.8 * losses[0], losses
+
+
+def _tensors(file: Path) -> dict[str, tuple[str, list[int], bytes]]:
+    """What a safetensors file has: type, shape and numbers by name."""
+    raw = file.read_bytes()
+    start = 8 + int.from_bytes(raw[:8], "little")
+    told = json.loads(raw[8:start])
+    return {name: (of["dtype"], of["shape"], raw[start + of["data_offsets"][0] : start + of["data_offsets"][1]]) for name, of in told.items() if name != "__metadata__"}
+
+
+def test_the_candle_loader_has_the_same(many: dsv.Dataset, data: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    example = os.environ.get("DSV_TEST_BATCHES")
+    if not example:
+        pytest.skip("candle: the example that writes candle's batches is not built (DSV_TEST_BATCHES)")
+    files = sorted((data / "images-captioned").glob("*.jpg"))
+    assert files
+    # Real pictures among the drawn ones.
+    many.set_key("id")
+    many.upsert([{"id": number, "picture": file} for number, file in enumerate(files)])
+    many.commit("real pictures")
+    subprocess.run([example, many.path, "many", str(tmp_path / "batches"), "--batch", "16", "--seed", "3", "--size", "24"], check=True)
+    made = many.dataloader().images(24, fit="random", flip=True, normalize=([0.5] * 3, [0.25] * 3)).lists(pad=True)
+    candle = [_tensors(file) for file in sorted((tmp_path / "batches").iterdir())]
+    names = {"F32": "float32", "I64": "int64", "I32": "int32", "U8": "uint8", "U32": "uint32"}
+    for loader in made.pytorch(batch_size=16, shuffle=3, num_workers=3), made.numpy(batch_size=16, shuffle=3):
+        count = 0
+        for theirs, ours in zip(candle, loader, strict=True):
+            arrays = {name: value.numpy() if isinstance(value, torch.Tensor) else value for name, value in ours.items() if not isinstance(value, list)}
+            assert set(arrays) == set(theirs) == {"id", "picture", "label", "vector", "tags", "score"}
+            for name, array in arrays.items():
+                dtype, shape, numbers = theirs[name]
+                assert (names[dtype], tuple(shape), numbers) == (str(array.dtype), array.shape, array.tobytes()), name
+            count += len(arrays["id"])
+        assert count == 101
