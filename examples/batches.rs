@@ -18,13 +18,13 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     let mut places = Vec::new();
-    let (mut options, mut size) = (Options { epochs: 1, lists: Lists::Longest, nulls: Nulls::Mask, ..Options::default() }, None);
+    let (mut options, mut size): (_, Option<u32>) = (Options { epochs: 1, lists: Lists::Longest, nulls: Nulls::Mask, ..Options::default() }, None);
     while let Some(argument) = arguments.next() {
-        let mut number = || -> Result<u64> { Ok(arguments.next().ok_or(format!("{argument} needs a number"))?.parse()?) };
+        let mut number = || arguments.next().and_then(|text| text.parse::<u32>().ok()).ok_or(format!("{argument} needs a number"));
         match argument.as_str() {
-            "--batch" => options.batch = usize::try_from(number()?)?,
-            "--seed" => options.seed = Some(number()?),
-            "--size" => size = Some(usize::try_from(number()?)?),
+            "--batch" => options.batch = u64::from(number()?),
+            "--seed" => options.seed = Some(u64::from(number()?)),
+            "--size" => size = Some(number()?),
             _ => places.push(argument),
         }
     }

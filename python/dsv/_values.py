@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -93,18 +94,27 @@ def _file(name: str, row: int, value: Any) -> Any:
 
 
 def parameters(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of parameters: vectors as the bytes of float32."""
+    """Values of parameters: vectors as lists of numbers, dicts as JSON's text, bytes as such."""
     return {name: _parameter(value) for name, value in values.items()}
 
 
 def _parameter(value: Any) -> Any:
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
-    if getattr(value, "ndim", 0) == 1:
-        return _numbers(value)
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        return value.item()
-    return value
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
+def cell(name: str, value: Any, ty: str) -> Any:
+    """A cell's new value as a parameter: files and JSON in all the forms that columns take."""
+    if value is None:
+        return None
+    if ty in MEDIA:
+        return _file(name, 0, value)
+    return json.dumps(value) if ty == "json" and not isinstance(value, str) else value
 
 
 def words(*parts: str | None | Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, overload
 
 from . import _dsv
-from ._values import columns_of, parameters, speaks_arrow
+from ._values import cell, columns_of, parameters, speaks_arrow
 from .errors import NotFoundError, UsageError
 from .loading import DataLoader
 from .progress import shown
@@ -110,7 +110,8 @@ class Dataset(Handle):
         self._writable()
         if not set:
             raise UsageError("there is nothing to set", ['write ds.update("id = 3", set={"label": "cat"})'])
-        named = {f"set_{at}": value for at, value in enumerate(set.values())}
+        types = self.types
+        named = {f"set_{at}": cell(name, value, types.get(name, "")) for at, (name, value) in enumerate(set.items())}
         assigned = ", ".join(f"{_quoted(name)} = :set_{at}" for at, name in enumerate(set))
         sql = f"UPDATE {_quoted(self.name)} SET {assigned}" + (f" WHERE {where}" if where else "")
         return self.execute(sql, **named, **values) or 0

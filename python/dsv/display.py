@@ -46,26 +46,58 @@ def rows_html(names: Sequence[str], types: Sequence[str], rows: Sequence[dict[st
     return f'{_STYLE}<table class="dsv"><tr>{head}</tr>{body}</table>{more}'
 
 
-def log_html(lines: Sequence[dict[str, Any]]) -> str:
-    """Commits as a list, with the names that point at them."""
-    rows = []
+#: Height of a line of the log, and distance between two lanes of its graph, in pixels.
+_LINE, _LANE = 26, 14
+_COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2")
+
+
+def lanes(lines: Sequence[dict[str, Any]]) -> list[tuple[int, list[tuple[int, int]]]]:
+    """Of each commit its lane, and the lines to the next one: from which lane to which. Commits stand below their children."""
+    active: list[str] = []
+    drawn = []
     for line in lines:
-        names = " ".join(f"<b>{html.escape(ref['name'])}</b>" for ref in line.get("refs", []))
-        mark = "&#9675;" if len(line["parents"]) > 1 else "&#9679;"
-        rows.append(f"<tr><td>{mark} <code>{line['commit'][:8]}</code></td><td>{names} {html.escape(line['message'])}</td><td>{html.escape(line['author']['name'])}</td><td>{line['time'][:16]}</td></tr>")
-    return f'{_STYLE}<table class="dsv">{"".join(rows)}</table>'
+        if line["commit"] not in active:
+            active.append(line["commit"])
+        lane = active.index(line["commit"])
+        # The first parent goes on in the lane; others come after it.
+        below = [commit for at, old in enumerate(active) for commit in (line["parents"] if at == lane else [old])]
+        unique = list(dict.fromkeys(below))
+        edges = [(at, unique.index(commit)) for at, old in enumerate(active) for commit in (line["parents"] if at == lane else [old])]
+        drawn.append((lane, edges))
+        active = unique
+    return drawn
 
 
-def diff_html(lines: Sequence[dict[str, Any]]) -> str:
-    """Changes, each with what was before and what is after."""
+def _middle(lane: int) -> int:
+    return lane * _LANE + _LANE // 2
+
+
+def log_html(lines: Sequence[dict[str, Any]]) -> str:
+    """Commits as a graph, with the names that point at them."""
+    graph = lanes(lines)
+    width = _LANE * (1 + max((place for lane, edges in graph for place in (lane, *sum(edges, ()))), default=0))
+    shapes: list[str] = []
+    for row, (lane, edges) in enumerate(graph):
+        y = row * _LINE + _LINE // 2
+        for start, end in edges:
+            bend = f"C{_middle(start)},{y + _LINE // 2} {_middle(end)},{y + _LINE // 2} {_middle(end)},{y + _LINE}"
+            shapes.append(f'<path d="M{_middle(start)},{y} {bend}" fill="none" stroke="{_COLOURS[end % len(_COLOURS)]}" stroke-width="2"/>')
+    for row, (lane, _) in enumerate(graph):
+        colour = _COLOURS[lane % len(_COLOURS)]
+        fill = "white" if len(lines[row]["parents"]) > 1 else colour
+        shapes.append(f'<circle cx="{_middle(lane)}" cy="{row * _LINE + _LINE // 2}" r="4.5" fill="{fill}" stroke="{colour}" stroke-width="2"/>')
+    drawing = f'<svg width="{width}" height="{len(lines) * _LINE}" style="display:block">{"".join(shapes)}</svg>'
     rows = []
-    for line in lines[:500]:
-        place = line.get("key") if line.get("key") is not None else line.get("row")
-        shown = ", ".join(map(str, place.values())) if isinstance(place, dict) else str(place or "")
-        before, after = line.get("before"), line.get("after")
-        rows.append(
-            f"<tr><td>{html.escape(line['table'])}</td><td>{html.escape(line['change'])}</td><td>{html.escape(shown)}</td><td>{html.escape(line.get('column') or '')}</td>"
-            f"<td>{'' if before is None else f'<del>{cell_html(before)}</del>'}</td><td>{'' if after is None else f'<ins>{cell_html(after)}</ins>'}</td></tr>"
-        )
-    more = f"<p>500 of {len(lines)} changes</p>" if len(lines) > 500 else ""
-    return f'{_STYLE}<table class="dsv"><tr><th>table</th><th>change</th><th>row</th><th>column</th><th>before</th><th>after</th></tr>{"".join(rows)}</table>{more}'
+    for row, line in enumerate(lines):
+        names = " ".join(f"<b>{html.escape(ref['name'])}</b>" for ref in line.get("refs", []))
+        message = html.escape((line["message"].splitlines() or [""])[0])
+        first = f'<td rowspan="{len(lines)}" style="padding:0">{drawing}</td>' if row == 0 else ""
+        cells = f"<td><code>{line['commit'][:8]}</code></td><td>{names} {message}</td><td>{html.escape(line['author']['name'])}</td><td>{line['time'][:16].replace('T', ' ')}</td>"
+        rows.append(f'<tr style="height:{_LINE}px;white-space:nowrap">{first}{cells}</tr>')
+    return f'{_STYLE}<table class="dsv" style="border-spacing:0">{"".join(rows)}</table>'
+
+
+def page_html(page: str) -> str:
+    """What stands on a page, to stand in another one."""
+    body = page.partition("<body>")[2].rpartition("</body>")[0]
+    return f'{_STYLE}<div class="dsv">{body}</div>'

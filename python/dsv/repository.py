@@ -7,11 +7,12 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from . import _dsv
 from ._values import parameters, speaks_arrow, words
-from .errors import NotFoundError, RefusedError
+from .errors import NotFoundError, RefusedError, UsageError
 from .progress import Bar, shown
 from .result import Result
 
@@ -165,7 +166,8 @@ class Handle:
 
     def diff(self, a: str | None = None, b: str | None = None, table: str | None = None) -> Diff:
         """What changed, down to the cell: between HEAD and the working state, ``a`` and the working state, or ``a`` and ``b``."""
-        return Diff(self._json("diff", a, b, ["--", table] if table is not None else None))
+        words = [word for word in (a, b) if word is not None] + ([] if table is None else ["--", table])
+        return Diff(self._json("diff", words), self, words)
 
     def merge(self, *revisions: str, message: str | None = None, strategy: Literal["ours", "theirs"] | None = None, dry_run: bool = False) -> str | None:
         """Merges other branches into this one, cell by cell; returns the commit, or None where all of it was here. Conflicts raise RefusedError: :meth:`conflicts` lists them."""
@@ -425,14 +427,30 @@ class Log(list[Line]):
     def __str__(self) -> str:
         return "\n".join(f"{line['commit'][:8]} {line['message'].splitlines()[0] if line['message'] else ''}" for line in self)
 
+    __repr__ = __str__
+
 
 class Diff(list[Line]):
-    """Changes: of cells, rows, columns and tables."""
+    """Changes: of cells, rows, columns and tables. A notebook shows them with what was before and what is after, pictures as such."""
+
+    def __init__(self, lines: Sequence[Line] = (), handle: Handle | None = None, words: Sequence[str] = ()) -> None:
+        super().__init__(lines)
+        self._handle, self._words = handle, list(words)
+
+    def to_html(self, limit: int = 1000) -> str:
+        """The changes as a page of its own, with at most so many rows of each table and kind."""
+        if self._handle is None:
+            raise UsageError("these changes are of no repository")
+        with TemporaryDirectory() as folder:
+            page = os.path.join(folder, "diff.html")
+            self._handle._text("diff", ["--html", page, "-n", str(limit)], self._words)
+            with open(page, encoding="utf-8") as file:
+                return file.read()
 
     def _repr_html_(self) -> str:
-        from .display import diff_html
+        from .display import page_html
 
-        return diff_html(self)
+        return page_html(self.to_html(100))
 
 
 __all__ = ["Diff", "Handle", "Line", "Log", "Path", "Repository", "speaks_arrow"]

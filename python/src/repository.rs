@@ -107,9 +107,7 @@ fn param(value: &Bound<'_, PyAny>) -> Result<Param, Fault> {
         return Ok(Param::Text(format!("[{}]", texts.join(","))));
     }
     if let Ok(bytes) = value.cast::<PyBytes>() {
-        // Vectors come from the Python side as the bytes of float32.
-        let texts: Vec<String> = bytes.as_bytes().as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four).to_string()).collect();
-        return Ok(Param::Text(format!("[{}]", texts.join(","))));
+        return Ok(Param::Bytes(bytes.as_bytes().to_vec()));
     }
     match value.extract::<f64>() {
         Ok(number) if number.is_finite() => Ok(Param::Number(value.str()?.to_string())),

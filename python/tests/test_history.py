@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
 
 import dsv
+from dsv.display import lanes
+from conftest import picture
 
 
 def test_a_branch_is_a_handle_of_its_own(birds: dsv.Dataset) -> None:
@@ -27,6 +30,8 @@ def test_a_branch_is_a_handle_of_its_own(birds: dsv.Dataset) -> None:
     old = birds.at_revision("v1~1")
     assert old[1]["species"] == "heron" and dsv.open("birds", "birds", at="v1~1")[1] == old[1]
     assert "a crow" in birds.log()._repr_html_() and "a crow" in str(birds.log())
+    # Two lanes between the merge and what both sides came from.
+    assert lanes(birds.log()) == [(0, [(0, 0), (0, 1)]), (0, [(0, 0), (1, 1)]), (1, [(0, 0), (1, 0)]), (0, [])]
     # What is checked out moves by switch alone, and the handle of the branch does not.
     birds.switch("side")
     assert (birds.current_branch, side.current_branch, birds[2]["species"]) == ("side", "side", "owl")
@@ -45,10 +50,12 @@ def test_differences_down_to_the_cell(birds: dsv.Dataset) -> None:
     birds.update("id = 5", set={"species": "gull"})
     diff = birds.diff()
     assert list(diff) == [{"table": "birds", "change": "changed", "key": {"id": 5}, "column": "species", "before": "owl", "after": "gull"}]
-    assert "<del>owl</del>" in diff._repr_html_()
-    assert birds.status()["tables"][0]["cells_changed"] == {"species": 1} and not birds.status()["clean"]
-    rows = birds.query("SELECT * FROM diff('HEAD', 'working', 'birds')") if False else birds.diff("HEAD", table="birds")
-    assert len(rows) == 1
+    assert "<del>owl</del>" in diff._repr_html_() and diff.to_html().startswith("<!doctype html>") and "<body" not in diff._repr_html_()
+    # Pictures stand beside each other.
+    birds.update("id = 5", set={"photo": picture(99)})
+    assert birds.diff()._repr_html_().count("<img") == 2 and pickle.loads(pickle.dumps(birds.diff())) == birds.diff()
+    assert birds.status()["tables"][0]["cells_changed"] == {"species": 1, "photo": 1} and not birds.status()["clean"]
+    assert birds.diff("HEAD", table="birds") == birds.diff() != diff and birds.diff("HEAD", "HEAD") == []
     birds.restore()
     assert birds.status()["clean"] and birds.diff() == []
 

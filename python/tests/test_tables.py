@@ -192,3 +192,18 @@ def test_names_are_never_options(birds: dsv.Dataset) -> None:
         birds.tag("--help")
     with pytest.raises(TypeError):
         birds["species"]["wren"]  # type: ignore[call-overload]
+
+
+def test_cells_are_set_to_what_columns_take(birds: dsv.Dataset) -> None:
+    numpy = pytest.importorskip("numpy")
+    file = picture(200)
+    Path("new.png").write_bytes(file)
+    assert birds.update("id = :id", set={"photo": "new.png", "notes": {"seen": [1, "ü"]}, "song": numpy.array([0.1, 2.0, 3.0], "float32")}, id=numpy.int64(3)) == 1
+    row = birds[3]
+    assert row["photo"] == file and row["notes"] == {"seen": [1, "ü"]} and numpy.float32(row["song"]).tolist() == numpy.float32([0.1, 2, 3]).tolist()
+    # Bytes as a parameter are bytes.
+    assert birds.query("SELECT id FROM birds WHERE photo = :file", file=bytearray(file)).to_list() == [{"id": 3}]
+    birds.update(set={"photo": None})
+    assert birds["photo"][:] == [None] * 20
+    with pytest.raises(dsv.UsageError, match="photo.*nowhere.png"):
+        birds.update("id = 1", set={"photo": "nowhere.png"})

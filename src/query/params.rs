@@ -22,6 +22,8 @@ pub enum Param {
     Number(String),
     /// Text.
     Text(String),
+    /// Bytes, such as those of a picture's file.
+    Bytes(Vec<u8>),
 }
 
 /// Values of parameters by name. Positional ones are called `1`, `2`, ...
@@ -80,8 +82,14 @@ impl Param {
                 None => value(Value::Number(digits.strip_prefix('+').unwrap_or(digits).to_owned(), false)),
             },
             Param::Text(text) => value(Value::SingleQuotedString(text.clone())),
+            Param::Bytes(bytes) => value(Value::HexStringLiteral(hex(bytes))),
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Digits with perhaps a sign, a point and an exponent. A number that starts with further zeros is an identifier more likely than not, and stays text.
@@ -172,6 +180,7 @@ mod tests {
         assert_eq!(params.0["least"], Param::Number("2".into()));
         assert_eq!(params.0["name"], Param::Text("a=b".into()));
         assert_eq!(params.0["1"], Param::Text("x".into()));
+        assert_eq!(Param::Bytes(vec![0, 0x9f, 255]).literal(Span::empty()).to_string(), "X'009fff'");
         for bad in ["least", "=2", "a b=2"] {
             assert!(params.set_text(bad).is_err(), "{bad}");
         }
