@@ -6,6 +6,7 @@
 //! Objects                       get, put, read_rows, flush: objects.rs, with catalogue.rs (where an object stands),
 //!                               open_pack.rs (packs being written), read.rs (verified reads), cache.rs
 //! sweep, verify                 packs over time: folding, collecting, re-hashing
+//! transfer                      from one repository to another
 //! ```
 
 mod background;
@@ -19,6 +20,7 @@ mod open_pack;
 mod prefix;
 mod read;
 pub mod sweep;
+mod transfer;
 pub mod verify;
 mod writer;
 
@@ -32,6 +34,7 @@ pub use catalogue::{publish, read_chain};
 pub use large::write_large;
 pub use objects::{Objects, Reads, Written, nonce};
 pub use read::{BlockInfo, ChunkInfo};
+pub use transfer::{Cargo, Direction};
 pub use writer::ChunkWriter;
 
 /// Sizes of everything. The default is the format's; tests shrink them, so that edge cases come early.

@@ -430,6 +430,11 @@ impl Objects {
         self.append_data(entry, parts)
     }
 
+    /// Writes a chunk as another repository stores it, unless it is there. The caller has verified it.
+    pub(super) fn append_chunk(&self, entry: IndexEntry, stored: &[u8]) -> Result<(), ChunkError> {
+        if self.reuse(entry.id, NEAR_INDEXES)? { Ok(()) } else { self.append_data(entry, &[stored]) }
+    }
+
     fn append_data(&self, entry: IndexEntry, parts: &[&[u8]]) -> Result<(), ChunkError> {
         loop {
             let pack = self.data_pack();

@@ -13,6 +13,7 @@ pub mod look;
 pub mod refs;
 pub mod replayed;
 pub mod sql;
+pub mod transport;
 pub mod ui;
 mod value;
 pub mod verb;

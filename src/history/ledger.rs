@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{HistoryError, Ledger, Mark, Objects};
 use crate::base::{OperationId, PackId};
@@ -14,6 +15,8 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub struct StoreLedger {
     objects: Arc<Objects>,
+    /// True where others read from afar, who cannot hold a file open: what is folded away stays for a time of grace.
+    is_shared: bool,
     /// The head whose catalogue the objects have.
     seen: Mutex<Vec<u8>>,
 }
@@ -21,7 +24,12 @@ pub struct StoreLedger {
 impl StoreLedger {
     /// The ledger of the store of these objects.
     pub fn new(objects: Arc<Objects>) -> Self {
-        StoreLedger { objects, seen: Mutex::default() }
+        StoreLedger { objects, is_shared: false, seen: Mutex::default() }
+    }
+
+    /// The ledger of a remote: packs that are folded into others are condemned, and deleted by a later garbage collection.
+    pub fn shared(objects: Arc<Objects>) -> Self {
+        StoreLedger { is_shared: true, ..StoreLedger::new(objects) }
     }
 
     fn see(&self, head: &Head, bytes: &[u8]) {
@@ -101,7 +109,13 @@ impl StoreLedger {
             return;
         };
         let removed: HashSet<PackId> = folded.removed.into_iter().collect();
-        match self.swap_packs(Some(&head.encode()), &mut head.clone(), &removed) {
+        let mut folded_head = head.clone();
+        if self.is_shared {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+            folded_head.condemned.extend(removed.iter().map(|id| (*id, now)));
+        }
+        match self.swap_packs(Some(&head.encode()), &mut folded_head, &removed) {
+            Ok(true) if self.is_shared => {}
             // Who still has the old catalogue reads the new one when he misses a file.
             Ok(true) => removed.into_iter().for_each(|pack| drop(self.objects.store().delete(&pack_path(pack)))),
             Ok(false) => drop(self.objects.discard()),

@@ -4,6 +4,7 @@ pub mod bisect;
 mod ensure;
 mod error;
 pub mod graph;
+pub mod lack;
 pub mod lanes;
 mod ledger;
 pub mod log;

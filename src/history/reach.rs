@@ -182,7 +182,8 @@ impl<'a> Reach<'a> {
         Ok(())
     }
 
-    fn snapshot(&mut self, id: SnapshotId) -> Result<(), HistoryError> {
+    /// Walks a snapshot.
+    pub fn snapshot(&mut self, id: SnapshotId) -> Result<(), HistoryError> {
         if !self.enter(Kind::Snapshot, id)? {
             return Ok(());
         }

@@ -78,18 +78,28 @@ impl Config {
         Ok(self.list()?.into_iter().find(|setting| setting.key == key).map(|setting| setting.value))
     }
 
+    /// As [`Config::get`], for a setting of which a part may hold any character.
+    pub fn get_at(&self, parts: &[&str]) -> Result<Option<String>, RepoError> {
+        Ok(self.list()?.into_iter().find(|setting| setting.key == parts.join(".")).map(|setting| setting.value))
+    }
+
     /// Sets a setting. `true`, `false` and whole numbers are kept as such, all else as text; comments and order of the file are kept.
     pub fn set(&self, scope: Scope, key: &str, value: &str) -> Result<(), RepoError> {
-        let parts = parts(key)?;
+        self.set_at(scope, &parts(key)?, value)
+    }
+
+    /// As [`Config::set`], for a setting of which a part may hold any character, as a branch's name does.
+    pub fn set_at(&self, scope: Scope, parts: &[&str], value: &str) -> Result<(), RepoError> {
+        let bad = || RepoError::BadSetting(parts.join("."));
         let mut document = self.load(scope)?;
         let mut table: &mut dyn TableLike = document.as_table_mut();
-        let Some((name, sections)) = parts.split_last() else { return Err(RepoError::BadSetting(key.to_owned())) };
+        let (name, sections) = parts.split_last().ok_or_else(bad)?;
         for section in sections {
             let item = table.entry(section).or_insert_with(|| Item::Table(Table::new()));
-            table = item.as_table_like_mut().ok_or_else(|| RepoError::BadSetting(key.to_owned()))?;
+            table = item.as_table_like_mut().ok_or_else(bad)?;
         }
         if table.get(name).is_some_and(|item| item.is_table_like()) {
-            return Err(RepoError::BadSetting(key.to_owned()));
+            return Err(bad());
         }
         let value: Value = match (value.parse::<bool>(), value.parse::<i64>()) {
             (Ok(value), _) => value.into(),

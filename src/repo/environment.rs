@@ -1,8 +1,10 @@
 //! What a repository asks of its surroundings: the clock, environment variables, other programs.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{Local, Offset, TimeZone};
 
@@ -26,7 +28,7 @@ impl Environment {
         Environment {
             now: Arc::new(|| chrono::Utc::now().timestamp_millis()),
             variable: Arc::new(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty())),
-            git_user: Arc::new(git_user),
+            git_user: Arc::new(recent_git_user),
         }
     }
 
@@ -78,8 +80,28 @@ fn login_of_process() -> Option<String> {
     fields.filter(|user| user.get(2) == Some(&uid)).find_map(|user| user.first().map(|name| (*name).to_owned()))
 }
 
+/// What Git's settings say of the person.
+type GitUser = (Option<String>, Option<String>);
+
+/// [`git_user`], not asked again for some seconds in the same folder: another program takes most of the time of a small commit, and a notebook makes many.
+fn recent_git_user() -> GitUser {
+    const FRESH: Duration = Duration::from_secs(5);
+    static LAST: Mutex<Option<(PathBuf, Instant, GitUser)>> = Mutex::new(None);
+    let Ok(folder) = std::env::current_dir() else { return git_user() };
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((asked_in, at, user)) = &*last
+        && *asked_in == folder
+        && at.elapsed() < FRESH
+    {
+        return user.clone();
+    }
+    let user = git_user();
+    *last = Some((folder, Instant::now(), user.clone()));
+    user
+}
+
 /// One run of `git config`, so that its includes and the settings of a Git repository around count as they do for Git.
-fn git_user() -> (Option<String>, Option<String>) {
+fn git_user() -> GitUser {
     let output = Command::new("git").args(["config", "--null", "--get-regexp", r"^user\.(name|email)$"]).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let Ok(output) = output else { return (None, None) };
     let (mut name, mut email) = (None, None);

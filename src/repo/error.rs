@@ -8,7 +8,7 @@ use crate::base::{CommitId, ObjectId};
 use crate::chunk::ChunkError;
 use crate::format::FormatError;
 use crate::history::{HistoryError, short};
-use crate::store::StoreError;
+use crate::store::{RemoteFault, StoreError};
 use crate::table::TableError;
 use crate::tree::TreeError;
 
@@ -64,6 +64,14 @@ pub enum RepoError {
     /// A tag that does not exist.
     #[error("there is no tag '{name}'")]
     NoTag {
+        /// Its name.
+        name: String,
+        /// Names like it.
+        nearest: Vec<String>,
+    },
+    /// A remote that does not exist.
+    #[error("there is no remote '{name}'")]
+    NoRemote {
         /// Its name.
         name: String,
         /// Names like it.
@@ -201,6 +209,9 @@ impl RepoError {
     /// Whose fault it is.
     pub fn kind(&self) -> ErrorKind {
         use HistoryError as H;
+        if matches!(self.store_error(), Some(StoreError::Remote { fault: RemoteFault::Address, .. })) {
+            return ErrorKind::Usage;
+        }
         match self {
             RepoError::NothingToCommit { .. } | RepoError::Conflicts { .. } | RepoError::Checks { .. } => ErrorKind::Answer,
             RepoError::History(H::NothingToUndo | H::NothingToRedo | H::MovedSince { .. }) => ErrorKind::Answer,
@@ -209,6 +220,7 @@ impl RepoError {
             | RepoError::NoTable { .. }
             | RepoError::NoBranch { .. }
             | RepoError::NoTag { .. }
+            | RepoError::NoRemote { .. }
             | RepoError::Taken { .. }
             | RepoError::BadName(_)
             | RepoError::Outdated { .. }
@@ -240,7 +252,7 @@ impl RepoError {
         let one = |text: &str| vec![text.to_owned()];
         match self {
             RepoError::NoRepository(_) => one("'dsv init' makes one here"),
-            RepoError::NoTable { nearest, .. } | RepoError::NoTag { nearest, .. } => did_you_mean(nearest).into_iter().collect(),
+            RepoError::NoTable { nearest, .. } | RepoError::NoTag { nearest, .. } | RepoError::NoRemote { nearest, .. } => did_you_mean(nearest).into_iter().collect(),
             RepoError::Table(TableError::NoColumn { near, .. }) => did_you_mean(near).into_iter().collect(),
             RepoError::File(error) => error.hint().map(str::to_owned).into_iter().collect(),
             RepoError::NoBranch { name, other: true, .. } => vec![format!("'{name}' is a commit or a tag: look at it with 'dsv switch --detach {name}'")],
@@ -264,6 +276,7 @@ impl RepoError {
             other => match other.store_error() {
                 Some(StoreError::ReadOnly { .. }) => one("nothing was changed; what only reads works here"),
                 Some(StoreError::Full { .. }) => one("nothing was changed; make room and run the command again"),
+                Some(StoreError::Remote { fault, .. }) => remote_hint(*fault).map(str::to_owned).into_iter().collect(),
                 _ => Vec::new(),
             },
         }
@@ -283,4 +296,18 @@ impl RepoError {
             _ => None,
         }
     }
+}
+
+/// What helps against a remote's failure.
+fn remote_hint(fault: RemoteFault) -> Option<&'static str> {
+    Some(match fault {
+        RemoteFault::Unreachable => "look at the address, the endpoint and the network; nothing was changed, and a second try goes on with what arrived",
+        RemoteFault::NoCredentials => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE for s3://, GOOGLE_APPLICATION_CREDENTIALS for gs://, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY for az://",
+        RemoteFault::Credentials => "the keys are wrong, or no longer good: renew them",
+        RemoteFault::Denied => "ask for the right to read, and to push that to write, in this bucket",
+        RemoteFault::NoBucket => "make the bucket first, or look at its name and region",
+        RemoteFault::NoConditions => "two pushes at once could lose one of them there; '--lock' uses it all the same, with a file that says who writes",
+        RemoteFault::NoList => "run it where the repository is kept",
+        RemoteFault::Address | RemoteFault::Other => return None,
+    })
 }

@@ -21,6 +21,7 @@ mod merging;
 mod open;
 mod operations;
 pub mod profile;
+pub mod remotes;
 mod replay;
 mod reset;
 mod restore;
@@ -148,9 +149,14 @@ impl Repo {
         }
         let objects = Arc::new(Objects::new(self.objects.store().clone(), self.objects.limits().clone()));
         let ledger = Arc::new(StoreLedger::new(objects.clone()));
-        let options = OpenOptions { environment: self.environment.clone(), expressions: self.expressions.clone(), ..OpenOptions::default() };
+        let options = self.open_options();
         let repo = Repo::assemble(self.dir.clone(), objects, ledger, &options);
         Ok(Repo { pinned: Some(branch.to_owned()), progress: self.progress.clone(), ..repo })
+    }
+
+    /// The options with which another repository is opened beside this one.
+    fn open_options(&self) -> OpenOptions {
+        OpenOptions { environment: self.environment.clone(), expressions: self.expressions.clone(), limits: self.objects.limits().clone() }
     }
 
     /// The branch that this handle stays on; none where it goes along with what is checked out.
@@ -204,8 +210,13 @@ impl Repo {
     }
 
     fn publish(&self, transaction: Transaction, command: impl Into<String>) -> Result<View, RepoError> {
-        let (user, machine) = self.environment.login();
-        let stamp = Stamp { user: format!("{user}@{machine}"), millis: self.environment.now_millis(), command: command.into() };
+        self.publish_as(self, transaction, command)
+    }
+
+    /// Publishes what another repository's user changes in this one.
+    fn publish_as(&self, user: &Repo, transaction: Transaction, command: impl Into<String>) -> Result<View, RepoError> {
+        let (login, machine) = user.environment.login();
+        let stamp = Stamp { user: format!("{login}@{machine}"), millis: user.environment.now_millis(), command: command.into() };
         let idle = transaction.is_empty();
         let published = transaction.publish(&self.objects, &*self.ledger, &stamp);
         // What was written is of no use, unless the change may have been made after all.

@@ -8,6 +8,7 @@ mod merging;
 mod model;
 mod patch;
 mod refs;
+mod remotes;
 mod sizes;
 mod subset;
 mod upkeep;

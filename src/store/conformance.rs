@@ -11,7 +11,7 @@ fn put(store: &dyn Store, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
     file.finish(path)
 }
 
-fn conforms(store: Arc<dyn Store>) {
+pub(super) fn conforms(store: Arc<dyn Store>) {
     files(store.as_ref());
     head(store.as_ref());
     races(store);
@@ -73,21 +73,25 @@ fn head(store: &dyn Store) {
 /// Threads count up in the head; not one count may be lost, and no reader may see half a head.
 fn races(store: Arc<dyn Store>) {
     let won = Arc::new(AtomicU64::new(0));
+    let count = |head: &[u8]| -> u64 { std::str::from_utf8(head).unwrap().split(' ').next().unwrap().parse().unwrap() };
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
+        for thread in 0..4 {
+            let (store, won) = (&store, &won);
+            scope.spawn(move || {
+                let mut attempt = 0;
                 while won.load(Ordering::SeqCst) < 40 {
                     let before = store.read_head().unwrap().unwrap();
-                    let count: u64 = std::str::from_utf8(&before).unwrap().parse().unwrap();
-                    if store.swap_head(Some(&before), (count + 1).to_string().as_bytes()).unwrap() {
+                    attempt += 1;
+                    // As heads are, which name an operation that nobody else makes.
+                    let after = format!("{} by {thread} in {attempt}", count(&before) + 1);
+                    if store.swap_head(Some(&before), after.as_bytes()).unwrap() {
                         won.fetch_add(1, Ordering::SeqCst);
                     }
                 }
             });
         }
     });
-    let count: u64 = String::from_utf8(store.read_head().unwrap().unwrap()).unwrap().parse().unwrap();
-    assert_eq!(count, won.load(Ordering::SeqCst));
+    assert_eq!(count(&store.read_head().unwrap().unwrap()), won.load(Ordering::SeqCst));
 }
 
 #[test]

@@ -143,7 +143,8 @@ impl LocalStore {
 const ALIGN: usize = 64;
 
 /// Exactly `range` of `file`, at an address that is a multiple of [`ALIGN`].
-fn read_range(file: &File, path: &Path, range: Range<u64>) -> Result<Bytes, StoreError> {
+/// Exactly the bytes `range` of a file, into memory that is aligned. Any number of threads may read at once.
+pub(super) fn read_range(file: &File, path: &Path, range: Range<u64>) -> Result<Bytes, StoreError> {
     let length = || file.metadata().map(|m| m.len()).map_err(|e| StoreError::io(path.display(), e));
     let short = |length| StoreError::Short { path: path.display().to_string(), length, wanted: range.end };
     let wanted = range.end.checked_sub(range.start).and_then(|n| usize::try_from(n).ok());

@@ -1,6 +1,6 @@
 //! Floor 2: a place for immutable files, and one pointer that is swapped. Knows nothing of what the bytes mean.
 //!
-//! [`LocalStore`] keeps them in a directory, [`MemoryStore`] in memory, and [`FaultStore`] breaks any other store on purpose.
+//! [`LocalStore`] keeps them in a directory, `RemoteStore` (feature `remote`) on the network, [`MemoryStore`] in memory, and [`FaultStore`] breaks any other store on purpose.
 //! One suite of tests holds all of them to the contract that stands on [`Store`].
 
 #[cfg(test)]
@@ -9,6 +9,8 @@ mod fault;
 mod local;
 mod memory;
 mod recycle;
+#[cfg(feature = "remote")]
+pub mod remote;
 
 use std::fmt;
 use std::ops::Range;
@@ -20,6 +22,9 @@ pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use recycle::Recycled;
 
+/// Bytes of a file that are sent at a time.
+const SENT_BYTES: u64 = 4 << 20;
+
 /// A place for the files of one repository. Paths are relative, with `/` between their parts.
 ///
 /// - Files appear whole, and durably, or not at all ([`NewFile::finish`]); they never change, and a file that is there is never replaced.
@@ -29,7 +34,8 @@ pub use recycle::Recycled;
 pub trait Store: Send + Sync + fmt::Debug {
     /// The head pointer's bytes, all of one swap; `None` where there never was one.
     fn read_head(&self) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Replaces the head pointer if it still is `expected` (`None`: absent), durably; false, and nothing is changed, if it is not.
+    /// Replaces the head pointer if it still is `expected` (`None`: absent), durably; false, and nothing is changed, if it is not. No two writers may offer the same `new`: a store whose answer got
+    /// lost knows its own swap by it.
     fn swap_head(&self, expected: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError>;
     /// Exactly the bytes `range` of a file. [`StoreError::NotFound`] without the file, [`StoreError::Short`] where it ends before the range does.
     fn read(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError>;
@@ -45,6 +51,17 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn delete(&self, path: &str) -> Result<(), StoreError>;
     /// The files straight in a directory, in any order; none where the directory is not there. For maintenance alone: not every store can list.
     fn list(&self, dir: &str) -> Result<Vec<Listed>, StoreError>;
+    /// Writes a file whose length is known and whose pieces can be read one by one; that it is there already is no error.
+    fn send(&self, path: &str, length: u64, read: &(dyn Fn(Range<u64>) -> Result<Bytes, StoreError> + Sync)) -> Result<(), StoreError> {
+        let mut file = self.create()?;
+        let mut from = 0;
+        while from < length {
+            let to = length.min(from + SENT_BYTES);
+            file.write(&read(from..to)?)?;
+            from = to;
+        }
+        file.finish(path)
+    }
     /// Removes what unfinished files of writers that died left behind, older than so many milliseconds; returns how many.
     fn clear_unfinished(&self, age_ms: u64) -> Result<u64, StoreError>;
 }
@@ -106,6 +123,16 @@ pub enum StoreError {
         /// The file or directory.
         path: String,
     },
+    /// A remote did not do it.
+    #[error("{path}: {why}")]
+    Remote {
+        /// The file, with the remote's address.
+        path: String,
+        /// What kind of failure it is.
+        fault: RemoteFault,
+        /// What is known of it, in a line.
+        why: String,
+    },
     /// The operating system refused.
     #[error("{path}: {source}")]
     Io {
@@ -114,6 +141,29 @@ pub enum StoreError {
         /// What it said.
         source: std::sync::Arc<std::io::Error>,
     },
+}
+
+/// Why a remote did not do what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteFault {
+    /// An address that names no remote.
+    Address,
+    /// No connection, or no answer in time.
+    Unreachable,
+    /// None of the places where credentials are looked for has any.
+    NoCredentials,
+    /// It does not know the credentials, or they are no longer good.
+    Credentials,
+    /// It knows who asks, and refuses.
+    Denied,
+    /// There is no such bucket.
+    NoBucket,
+    /// It ignores the conditions that a swap of the head pointer rests on.
+    NoConditions,
+    /// It cannot list what it has.
+    NoList,
+    /// Anything else.
+    Other,
 }
 
 impl StoreError {

@@ -13,6 +13,7 @@ mod golden;
 mod merges;
 mod postgres;
 mod real;
+mod remotes;
 mod replay;
 mod slt;
 mod story;

@@ -83,6 +83,21 @@ impl Winner {
 }
 
 impl Merge {
+    /// The merge of one revision, as it is without options.
+    pub fn of(revision: String) -> Merge {
+        Merge {
+            revisions: vec![revision],
+            message: None,
+            no_ff: false,
+            squash: false,
+            dry_run: false,
+            strategy: None,
+            allow_unrelated: false,
+            go_on: false,
+            abort: false,
+        }
+    }
+
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let repo = context.working_repo()?;
         let ui = &context.ui;

@@ -5,6 +5,7 @@ mod blame;
 mod branch;
 mod cat;
 mod check;
+mod clone;
 mod cherry_pick;
 mod column;
 mod commit;
@@ -14,16 +15,21 @@ mod config;
 mod conflicts;
 mod diff;
 mod export;
+mod fetch;
 mod gc;
 mod head;
 mod import;
 mod init;
 mod log;
+mod ls_remote;
 pub mod merge;
 mod operations;
+mod pull;
+mod push;
 mod query;
 mod rebase;
 mod redo;
+mod remote;
 mod reset;
 mod resolve;
 mod restore;
@@ -68,6 +74,7 @@ verbs! {
     Log log, Show show, Blame blame, Bisect bisect, Head head, Sample sample, Cat cat, Stats stats, Query query, Export export,
     Branch branch, Switch switch, Tag tag, Diff diff, Merge merge, Conflicts conflicts, Resolve resolve,
     CherryPick cherry_pick, Revert revert, Rebase rebase,
+    Remote remote, Clone clone, Fetch fetch, Pull pull, Push push, LsRemote ls_remote,
     Table table, Column column, View view, Check check,
     Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
     Verify verify, Gc gc, Compact compact, Config config, Completions completions,

@@ -17,7 +17,7 @@ use crate::store::{Fault, FaultStore, LocalStore, MemoryStore, Store};
 use crate::table::write::RowWriter;
 use crate::table::{Schema, Table};
 
-fn small() -> OpenOptions {
+pub fn small() -> OpenOptions {
     OpenOptions { limits: crate::chunk::tests::small(), ..options() }
 }
 
@@ -33,11 +33,11 @@ fn new() -> (MemoryStore, Repo) {
 }
 
 /// The cells of table number `n`; neighbours share most of theirs.
-fn cells(n: u8) -> Vec<String> {
+pub fn cells(n: u8) -> Vec<String> {
     (0..160u32).map(|row| format!("row {row} {}", blake3::hash(&(row + u32::from(n) * 16).to_le_bytes()).to_hex())).collect()
 }
 
-fn store_table(objects: &Arc<Objects>, n: u8) -> Result<TableObjectId, RepoError> {
+pub fn store_table(objects: &Arc<Objects>, n: u8) -> Result<TableObjectId, RepoError> {
     let id = TableId([n; 16]);
     let columns = vec![("text".to_owned(), Type::TEXT)];
     let table = Table::create(objects, id, Schema::of(id, &columns))?;
@@ -47,13 +47,13 @@ fn store_table(objects: &Arc<Objects>, n: u8) -> Result<TableObjectId, RepoError
     Ok(table.append(objects, writer.finish()?)?.store(objects)?)
 }
 
-fn read_table(objects: &Arc<Objects>, id: TableObjectId) -> Vec<String> {
+pub fn read_table(objects: &Arc<Objects>, id: TableObjectId) -> Vec<String> {
     let table = Arc::new(Table::load(objects, id).unwrap());
     let batches = table.scan(objects).open().unwrap();
     batches.flat_map(|batch| batch.unwrap().column(0).as_string::<i32>().iter().map(|cell| cell.unwrap().to_owned()).collect::<Vec<_>>()).collect()
 }
 
-fn put(repo: &Repo, name: &str, n: Option<u8>) -> Result<(), RepoError> {
+pub fn put(repo: &Repo, name: &str, n: Option<u8>) -> Result<(), RepoError> {
     repo.update_working(&format!("put {name}"), |now| {
         let mut new = now.clone();
         match n {
