@@ -30,7 +30,13 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     }
     let [dir, table, folder] = &places[..] else { return Err("a repository, a table and a folder are needed".into()) };
     let normalize = Some(Normalize { mean: [0.5; 3], std: [0.25; 3] });
-    options.images = Some(Images { size: size.map(|side| (side, side)), fit: Fit::Random { area: (0.08, 1.0), ratio: (0.75, 4.0 / 3.0) }, flip: true, normalize, ..Images::default() });
+    options.images = Some(Images {
+        size: size.map(|side| (side, side)),
+        fit: Fit::Random { area: (0.08, 1.0), ratio: (0.75, 4.0 / 3.0) },
+        flip: true,
+        normalize,
+        ..Images::default()
+    });
     let selection = Selection::of_relation(&Arc::new(Repo::open(Path::new(dir))?), "HEAD", table, None)?;
     std::fs::create_dir_all(folder)?;
     for (number, batch) in DeviceLoader::new(selection, options, &Device::Cpu)?.enumerate() {

@@ -20,7 +20,7 @@ from .dataset import Column, Dataset
 from .errors import DsvError, NotFoundError, RefusedError, RepositoryError, UsageError
 from .loading import DataLoader, MapDataset, Sampler
 from .progress import shown
-from .repository import Handle, Path, Repository
+from .repository import Handle, Path, Repository, cloned
 from .result import Result
 
 if TYPE_CHECKING:
@@ -42,18 +42,32 @@ def create(name: str, path: Path | None = None, *, branch: str = "main") -> Data
 
 def open(path: Path = ".", table: str | None = None, *, at: str | None = None, branch: str | None = None) -> Dataset:
     """Opens a table of the repository that a folder is in; ``table`` may be left out where there is one. ``at`` a revision it is read-only; with ``branch`` it stays on that branch."""
-    repository = open_repository(path, branch=branch)
-    if table is None:
-        names = repository.tables(at)
-        if len(names) != 1:
-            raise UsageError(f"there are {len(names)} tables: name one", [f"dsv.open({os.fspath(path)!r}, {name!r})" for name in names[:5]])
-        table = names[0]
-    return repository.table(table, at)
+    return _table(open_repository(path, branch=branch), table, at)
 
 
 def open_repository(path: Path = ".", *, branch: str | None = None) -> Repository:
     """Opens the repository that a folder is in; with ``branch`` the handle stays on that branch."""
     return Repository(shown(_dsv.Repository.open(os.fspath(path), branch)))
+
+
+def clone(url: str, path: Path | None = None, table: str | None = None, *, branch: str | None = None, endpoint: str | None = None, region: str | None = None) -> Dataset:
+    """Copies the repository at an address (``s3://``, ``gs://``, ``az://``, ``https://``, a folder) into the folder ``path``, by default one named as the address ends, and opens a table of it. Where a try was cut,
+    the same call goes on with what arrived."""
+    return _table(clone_repository(url, path, branch=branch, endpoint=endpoint, region=region), table, None)
+
+
+def clone_repository(url: str, path: Path | None = None, *, branch: str | None = None, endpoint: str | None = None, region: str | None = None) -> Repository:
+    """As :func:`clone`, for a repository of several tables."""
+    return Repository(shown(cloned(url, path, branch, endpoint, region)))
+
+
+def _table(repository: Repository, table: str | None, at: str | None) -> Dataset:
+    if table is None:
+        names = repository.tables(at)
+        if len(names) != 1:
+            raise UsageError(f"there are {len(names)} tables: name one", [f"dsv.open({repository.path!r}, {name!r})" for name in names[:5]])
+        table = names[0]
+    return repository.table(table, at)
 
 
 def pixels(file: bytes, layout: Literal["hwc", "chw"] = "hwc") -> numpy.ndarray[Any, Any]:
@@ -82,6 +96,6 @@ def _main() -> int:
 
 __all__ = [
     "Column", "DataLoader", "Dataset", "DsvError", "Handle", "MapDataset", "NotFoundError", "RefusedError", "Repository", "RepositoryError", "Result", "Sampler", "UsageError",
-    "create", "errors", "init", "open", "open_repository", "picture", "pixels", "types",
+    "clone", "clone_repository", "create", "errors", "init", "open", "open_repository", "picture", "pixels", "types",
 ]
 

@@ -223,6 +223,56 @@ class Handle:
 
     # Going back
 
+    # Remotes
+
+    def remotes(self) -> dict[str, str]:
+        """The remotes: their addresses by name."""
+        return {line["remote"]: line["url"] for line in self._json("remote")}
+
+    def add_remote(self, name: str, url: str, *, endpoint: str | None = None, region: str | None = None) -> None:
+        """Names another repository: a folder, ``s3://``, ``gs://``, ``az://`` or ``https://``. Credentials come from the environment or from profiles, and are not kept."""
+        self._json("remote", "add", _network(endpoint, region), names=[name, url])
+
+    def set_remote_url(self, name: str, url: str) -> None:
+        """Gives a remote another address."""
+        self._json("remote", "set-url", names=[name, url])
+
+    def rename_remote(self, name: str, to: str) -> None:
+        """Gives a remote another name."""
+        self._json("remote", "rename", names=[name, to])
+
+    def remove_remote(self, name: str) -> None:
+        """Forgets a remote; nothing changes there."""
+        self._json("remote", "remove", names=[name])
+
+    def list_remote(self, remote: str | None = None) -> list[Line]:
+        """The branches and tags of a remote, or of what is at an address."""
+        return self._json("ls-remote", names=[remote])
+
+    def fetch(self, remote: str | None = None, *branches: str, prune: bool = False) -> list[Line]:
+        """Brings what a remote has and is not here; its branches are then called ``origin/main`` and so on. Returns the refs that moved."""
+        return self._json("fetch", "--prune" if prune else None, names=[remote, *branches])
+
+    def pull(self, remote: str | None = None, branch: str | None = None, *, rebase: bool = False) -> list[Line]:
+        """Fetches, and merges what came into this branch, or with ``rebase`` puts its own commits on top."""
+        return self._json("pull", "--rebase" if rebase else None, names=[remote, branch])
+
+    def push(
+        self,
+        remote: str | None = None,
+        *branches: str,
+        all: bool = False,
+        tags: bool = False,
+        delete: bool = False,
+        force: bool | Literal["lease"] = False,
+        set_upstream: bool = False,
+    ) -> list[Line]:
+        """Sends what a remote lacks, and moves its branches; the remote is made where nothing is yet. A branch that others have moved is refused: pull first. ``branch:name`` gives it another name there,
+        ``force="lease"`` goes over commits that were taken back, if nobody else has moved the branch. Returns what became of each ref."""
+        flags = [flag for flag, wanted in [("--all", all), ("--tags", tags), ("--delete", delete), ("--force", force is True), ("--force-with-lease", force == "lease"), ("--set-upstream", set_upstream)] if wanted]
+        return self._json("push", flags, names=[remote, *branches])
+
+
     def undo(self) -> None:
         """Takes back the last operation."""
         self._json("undo")
@@ -406,6 +456,17 @@ class Repository(Handle):
 
 def _message(message: str | None) -> str | None:
     return None if message is None else f"--message={message}"
+
+
+def _network(endpoint: str | None, region: str | None) -> list[str]:
+    return [word for name, value in [("--endpoint", endpoint), ("--region", region)] if value is not None for word in (name, value)]
+
+
+def cloned(url: str, path: Path | None, branch: str | None, endpoint: str | None, region: str | None) -> _dsv.Repository:
+    """Clones what is at an address into a folder, by default one named as the address ends."""
+    folder = os.fspath(path) if path is not None else url.rstrip("/").rpartition("/")[2]
+    words = ["clone", *_network(endpoint, region), *(["--branch", branch] if branch is not None else []), "--", url, folder]
+    return _dsv.Repository.cloned(words, folder)
 
 
 def _joined(names: str | Sequence[str]) -> str:

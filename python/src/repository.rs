@@ -156,6 +156,15 @@ impl Repository {
         Ok(made)
     }
 
+    /// Runs `dsv clone`, of these words, and opens what it made in `dir`.
+    #[staticmethod]
+    fn cloned(py: Python<'_>, words: Vec<String>, dir: PathBuf) -> PyResult<Repository> {
+        let made = Repository::new(std::path::absolute(&dir)?, None);
+        let (here, progress): (_, Arc<dyn Progress>) = (std::env::current_dir()?, made.bridge.clone());
+        run(py, &made.bridge, || cli::within(&words, &here, None, progress).map(drop).map_err(Fault::from))?;
+        Ok(made)
+    }
+
     /// The folder that it was opened in.
     #[getter]
     fn dir(&self) -> PathBuf {

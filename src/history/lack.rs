@@ -20,7 +20,11 @@ pub struct Lack {
 
 /// What lacks of `tips`, which are in `from`, where the commits of `known` are there whole; `near` has those too. Subtrees that an old commit shares with a new one are passed over unread.
 pub fn lack(
-    from: &Arc<Objects>, near: &Arc<Objects>, tips: impl IntoIterator<Item = CommitId>, known: &HashSet<CommitId>, progress: &dyn Progress,
+    from: &Arc<Objects>,
+    near: &Arc<Objects>,
+    tips: impl IntoIterator<Item = CommitId>,
+    known: &HashSet<CommitId>,
+    progress: &dyn Progress,
 ) -> Result<Lack, HistoryError> {
     let (mut commits, mut seen, mut boundary) = (Vec::new(), HashSet::new(), Vec::new());
     let mut next: Vec<CommitId> = tips.into_iter().filter(|tip| !known.contains(tip)).collect();

@@ -252,7 +252,9 @@ impl RepoError {
         let one = |text: &str| vec![text.to_owned()];
         match self {
             RepoError::NoRepository(_) => one("'dsv init' makes one here"),
-            RepoError::NoTable { nearest, .. } | RepoError::NoTag { nearest, .. } | RepoError::NoRemote { nearest, .. } => did_you_mean(nearest).into_iter().collect(),
+            RepoError::NoTable { nearest, .. } | RepoError::NoTag { nearest, .. } | RepoError::NoRemote { nearest, .. } => {
+                did_you_mean(nearest).into_iter().collect()
+            }
             RepoError::Table(TableError::NoColumn { near, .. }) => did_you_mean(near).into_iter().collect(),
             RepoError::File(error) => error.hint().map(str::to_owned).into_iter().collect(),
             RepoError::NoBranch { name, other: true, .. } => vec![format!("'{name}' is a commit or a tag: look at it with 'dsv switch --detach {name}'")],
@@ -302,7 +304,9 @@ impl RepoError {
 fn remote_hint(fault: RemoteFault) -> Option<&'static str> {
     Some(match fault {
         RemoteFault::Unreachable => "look at the address, the endpoint and the network; nothing was changed, and a second try goes on with what arrived",
-        RemoteFault::NoCredentials => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE for s3://, GOOGLE_APPLICATION_CREDENTIALS for gs://, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY for az://",
+        RemoteFault::NoCredentials => {
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE for s3://, GOOGLE_APPLICATION_CREDENTIALS for gs://, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY for az://"
+        }
         RemoteFault::Credentials => "the keys are wrong, or no longer good: renew them",
         RemoteFault::Denied => "ask for the right to read, and to push that to write, in this bucket",
         RemoteFault::NoBucket => "make the bucket first, or look at its name and region",

@@ -50,7 +50,14 @@ fn seaweed() -> Option<S3> {
     let port = free_port();
     let ports = ["-master.port", "-volume.port", "-filer.port", "-s3.port.grpc", "-s3.port.iceberg"].map(|name| format!("{name}={}", free_port()));
     let mut command = Command::new(program);
-    command.arg("server").arg(format!("-dir={}", dir.path().display())).args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-master.volumeSizeLimitMB=64", "-volume.max=50"]);
+    command.arg("server").arg(format!("-dir={}", dir.path().display())).args([
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-filer",
+        "-s3",
+        "-master.volumeSizeLimitMB=64",
+        "-volume.max=50",
+    ]);
     command.arg(format!("-s3.config={}", config.display())).arg(format!("-s3.port={port}")).args(&ports);
     let log = std::fs::File::create(dir.path().join("log")).unwrap();
     let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
@@ -74,7 +81,9 @@ fn seaweed() -> Option<S3> {
 
 /// A sandbox that has the server's credentials.
 fn with(mut sandbox: Sandbox, server: &S3) -> Sandbox {
-    for (name, value) in [("AWS_ACCESS_KEY_ID", "ada"), ("AWS_SECRET_ACCESS_KEY", "lovelace"), ("AWS_REGION", "us-east-1"), ("AWS_ENDPOINT_URL", server.endpoint.as_str())] {
+    for (name, value) in
+        [("AWS_ACCESS_KEY_ID", "ada"), ("AWS_SECRET_ACCESS_KEY", "lovelace"), ("AWS_REGION", "us-east-1"), ("AWS_ENDPOINT_URL", server.endpoint.as_str())]
+    {
         sandbox.set(name, value);
     }
     sandbox

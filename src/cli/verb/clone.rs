@@ -45,7 +45,10 @@ impl Clone {
         let ui = &context.ui;
         // Folders are meant from where the verb runs.
         let url = if self.url.contains("://") { self.url.clone() } else { context.path(&self.url).to_string_lossy().into_owned() };
-        let folder = self.dir.or_else(|| Repo::clone_folder(&self.url)).ok_or_else(|| CliError::usage("the address has no last part to name the folder by").hint("name it: 'dsv clone URL DIR'"))?;
+        let folder = self
+            .dir
+            .or_else(|| Repo::clone_folder(&self.url))
+            .ok_or_else(|| CliError::usage("the address has no last part to name the folder by").hint("name it: 'dsv clone URL DIR'"))?;
         let dir = context.path(&folder);
         let options = CloneOptions { branch: self.branch, remote: self.network.options(false) };
         let open = OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() };
@@ -57,7 +60,13 @@ impl Clone {
             writeln!(out, "{line}")?;
             return Ok(out.finish()?);
         }
-        ui.note(format!("Cloned {} into {}: {}; on branch {}", self.url, folder.display(), amount(fetched.commits, fetched.objects, fetched.bytes), cloned.branch));
+        ui.note(format!(
+            "Cloned {} into {}: {}; on branch {}",
+            self.url,
+            folder.display(),
+            amount(fetched.commits, fetched.objects, fetched.bytes),
+            cloned.branch
+        ));
         if fetched.refs.is_empty() {
             ui.hint("the remote has no branch yet");
         }

@@ -77,13 +77,23 @@ impl Push {
             (None, None) => repo.default_remote()?,
         };
         let mut request = PushRequest { dry_run: self.dry_run, remote: self.network.options(self.lock), ..PushRequest::default() };
-        request.force = if self.force { Force::Yes } else if self.force_with_lease { Force::Lease } else { Force::No };
+        request.force = if self.force {
+            Force::Yes
+        } else if self.force_with_lease {
+            Force::Lease
+        } else {
+            Force::No
+        };
         if self.delete {
             request.delete = self.branches.clone();
         } else if self.all {
             request.branches = repo.view()?.state.branches().map_err(crate::repo::RepoError::from)?.into_keys().map(|name| (name.clone(), name)).collect();
         } else if !self.branches.is_empty() {
-            request.branches = self.branches.iter().map(|spec| spec.split_once(':').map_or_else(|| (spec.clone(), spec.clone()), |(from, to)| (from.to_owned(), to.to_owned()))).collect();
+            request.branches = self
+                .branches
+                .iter()
+                .map(|spec| spec.split_once(':').map_or_else(|| (spec.clone(), spec.clone()), |(from, to)| (from.to_owned(), to.to_owned())))
+                .collect();
         } else if let Some(branch) = &current {
             let there = follows.filter(|(followed, _)| *followed == remote).map_or_else(|| branch.clone(), |(_, there)| there);
             request.branches = vec![(branch.clone(), there)];

@@ -23,12 +23,8 @@ use crate::cli::ui::table::width;
 ///
 /// Examples:
 ///
-///   dsv remote                                   list
+///   dsv remote list
 ///   dsv remote add origin s3://bucket/frames
-///   dsv remote add lab s3://frames --endpoint http://localhost:9000
-///   dsv remote set-url origin s3://other/frames
-///   dsv remote rename origin old
-///   dsv remote remove old
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Remote {
@@ -37,14 +33,31 @@ pub struct Remote {
 }
 
 #[derive(Debug, clap::Subcommand)]
+#[command(disable_help_subcommand = true)]
 enum Action {
     /// List remotes
+    ///
+    /// Examples:
+    ///
+    ///   dsv remote list
+    #[command(verbatim_doc_comment)]
     List,
     /// Add a remote
+    ///
+    /// Nothing is asked there yet: `dsv fetch` or `dsv push` is the first to.
+    ///
+    /// Examples:
+    ///
+    ///   dsv remote add origin s3://bucket/frames
+    ///   dsv remote add lab s3://frames --endpoint http://localhost:9000
+    ///   dsv remote add share /mnt/share/frames
+    #[command(verbatim_doc_comment)]
     Add {
         /// Its name, such as origin
+        #[arg(value_name = "NAME")]
         name: String,
         /// Its address
+        #[arg(value_name = "URL")]
         url: String,
         /// The address of a store that speaks S3's, Azure's or Google's protocol elsewhere
         #[arg(long, value_name = "URL")]
@@ -54,22 +67,44 @@ enum Action {
         region: Option<String>,
     },
     /// Forget a remote, and what was fetched from it where no branch has it
+    ///
+    /// Nothing changes there.
+    ///
+    /// Examples:
+    ///
+    ///   dsv remote remove lab
+    #[command(verbatim_doc_comment)]
     Remove {
         /// Its name
+        #[arg(value_name = "NAME")]
         name: String,
     },
     /// Give a remote another name
+    ///
+    /// Examples:
+    ///
+    ///   dsv remote rename origin old
+    #[command(verbatim_doc_comment)]
     Rename {
         /// Its name
+        #[arg(value_name = "OLD")]
         old: String,
         /// The new one
+        #[arg(value_name = "NEW")]
         new: String,
     },
     /// Give a remote another address
+    ///
+    /// Examples:
+    ///
+    ///   dsv remote set-url origin s3://other/frames
+    #[command(verbatim_doc_comment)]
     SetUrl {
         /// Its name
+        #[arg(value_name = "NAME")]
         name: String,
         /// The new address
+        #[arg(value_name = "URL")]
         url: String,
     },
 }

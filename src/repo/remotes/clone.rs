@@ -9,9 +9,9 @@ use super::connect::{Remote, RemoteOptions};
 use super::fetch::{FetchOptions, Fetched};
 use super::{ORIGIN, tracking_key};
 use crate::base::Progress;
+use crate::format::operation::HeadRef;
 use crate::history::Transaction;
 use crate::history::state::{HEAD, branch_key};
-use crate::format::operation::HeadRef;
 
 /// In the folder of a repository that a clone has begun and not ended: the address.
 const UNFINISHED: &str = "cloning";
@@ -56,7 +56,9 @@ impl Repo {
         let mark = dir.join(FOLDER).join(UNFINISHED);
         let mut repo = match fs::read_to_string(&mark) {
             Ok(begun) if begun == url => Repo::open_with(dir, open)?,
-            Ok(begun) => return Err(RepoError::refused_with(format!("{}: an unfinished clone of {begun}", dir.display()), "remove the folder, or clone into another")),
+            Ok(begun) => {
+                return Err(RepoError::refused_with(format!("{}: an unfinished clone of {begun}", dir.display()), "remove the folder, or clone into another"));
+            }
             Err(_) => {
                 if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
                     return Err(RepoError::refused_with(format!("{}: the folder is not empty", dir.display()), "name another folder: 'dsv clone URL FOLDER'"));

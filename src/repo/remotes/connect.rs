@@ -67,7 +67,9 @@ impl Remote {
 
     /// The newest state, where there must be one.
     pub fn existing(&self) -> Result<View, RepoError> {
-        self.view()?.ok_or_else(|| RepoError::refused_with(format!("{}: there is no dsv repository", self.url), "'dsv push' makes one there; check the address otherwise"))
+        self.view()?.ok_or_else(|| {
+            RepoError::refused_with(format!("{}: there is no dsv repository", self.url), "'dsv push' makes one there; check the address otherwise")
+        })
     }
 
     /// The repository, to be read.
@@ -144,7 +146,10 @@ impl Remote {
             Place::Folder(path) => {
                 let is_empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
                 if !is_empty {
-                    return Err(RepoError::refused_with(format!("{}: the folder holds something else", path.display()), "a remote needs a folder of its own, or one that is a repository"));
+                    return Err(RepoError::refused_with(
+                        format!("{}: the folder holds something else", path.display()),
+                        "a remote needs a folder of its own, or one that is a repository",
+                    ));
                 }
                 LocalStore::create(path).map_err(HistoryError::from)?;
                 let store: Arc<dyn Store> = Arc::new(LocalStore::open(path).map_err(HistoryError::from)?);

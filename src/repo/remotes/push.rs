@@ -162,9 +162,10 @@ impl Repo {
             transaction.set(key, value.clone())?;
         }
         remote.repo.publish_as(self, transaction, "push").map_err(|error| match error {
-            RepoError::History(HistoryError::Moved { key }) => {
-                RepoError::refused_with(format!("{} has moved there meanwhile", crate::history::name_of(&key)), "fetch first: 'dsv pull' merges what came, then push again")
-            }
+            RepoError::History(HistoryError::Moved { key }) => RepoError::refused_with(
+                format!("{} has moved there meanwhile", crate::history::name_of(&key)),
+                "fetch first: 'dsv pull' merges what came, then push again",
+            ),
             other => other,
         })?;
         self.config().unset(Scope::Repository, &unfinished)?;
@@ -176,7 +177,9 @@ impl Repo {
     fn tip(&self, view: &View, branch: &str) -> Result<CommitId, RepoError> {
         match view.state.branch(branch)? {
             Some(tip) => Ok(tip),
-            None if super::super::branch::branch_exists(&view.state, branch)? => Err(RepoError::refused_with(format!("branch '{branch}' has no commit yet"), "commit something first")),
+            None if super::super::branch::branch_exists(&view.state, branch)? => {
+                Err(RepoError::refused_with(format!("branch '{branch}' has no commit yet"), "commit something first"))
+            }
             None => Err(self.no_branch(&view.state, branch)?),
         }
     }

@@ -38,7 +38,8 @@ fn what_is_pushed_is_cloned_and_fetched() {
     ada.create_tag("v1", None, Some("one"), false).unwrap();
     put(&ada, "secret", Some(9)).unwrap();
     ada.add_remote("origin", hub.to_str().unwrap()).unwrap();
-    let pushed = ada.push("origin", &PushRequest { branches: vec![("main".into(), "main".into())], tags: vec!["v1".into()], ..PushRequest::default() }).unwrap();
+    let pushed =
+        ada.push("origin", &PushRequest { branches: vec![("main".into(), "main".into())], tags: vec!["v1".into()], ..PushRequest::default() }).unwrap();
     assert!(pushed.made && pushed.commits == 1 && kinds(&pushed) == [&RefChange::New, &RefChange::New], "{pushed:?}");
 
     let Cloned { repo: grace, branch, fetched } = clone(&hub, &dir.path().join("grace"));

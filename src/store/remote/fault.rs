@@ -8,7 +8,8 @@ use object_store::client::{HttpError, HttpErrorKind};
 use super::super::{RemoteFault, StoreError};
 
 /// Codes with which S3 stores refuse who asks.
-const WRONG_CREDENTIALS: [&str; 6] = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthenticationFailed", "InvalidAuthenticationInfo"];
+const WRONG_CREDENTIALS: [&str; 6] =
+    ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthenticationFailed", "InvalidAuthenticationInfo"];
 /// What is said where credentials were looked for in vain: the machine's own metadata server was asked last.
 const NO_CREDENTIALS: [&str; 5] = ["169.254.169.254", "metadata.google.internal", "instance metadata", "token endpoint", "credential"];
 

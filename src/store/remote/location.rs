@@ -67,7 +67,11 @@ impl Location {
         };
         if scheme.eq_ignore_ascii_case("file") {
             let path = rest.strip_prefix("localhost").unwrap_or(rest);
-            return if path.starts_with('/') { Ok(Location::Folder(PathBuf::from(decoded(path)))) } else { Err(refused("a file:// address has no host: file:///path")) };
+            return if path.starts_with('/') {
+                Ok(Location::Folder(PathBuf::from(decoded(path))))
+            } else {
+                Err(refused("a file:// address has no host: file:///path"))
+            };
         }
         let found = Scheme::ALL.iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name));
         let (_, scheme) = found.ok_or_else(|| refused("none of s3://, gs://, az://, file://, http://, https://"))?;
@@ -141,11 +145,23 @@ pub struct Connect {
 impl Connect {
     /// As is usual, with the variables of `variable`.
     pub fn new(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Connect {
-        Connect { variable: Arc::new(variable), endpoint: None, region: None, retries: 5, timeout_ms: 60_000, concurrency: 16, bytes_per_second: None, lock: false }
+        Connect {
+            variable: Arc::new(variable),
+            endpoint: None,
+            region: None,
+            retries: 5,
+            timeout_ms: 60_000,
+            concurrency: 16,
+            bytes_per_second: None,
+            lock: false,
+        }
     }
 
     fn client(&self) -> ClientOptions {
-        ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_millis(self.timeout_ms)).with_connect_timeout(Duration::from_millis(self.timeout_ms.min(10_000)))
+        ClientOptions::new()
+            .with_allow_http(true)
+            .with_timeout(Duration::from_millis(self.timeout_ms))
+            .with_connect_timeout(Duration::from_millis(self.timeout_ms.min(10_000)))
     }
 
     fn retry(&self) -> RetryConfig {
@@ -186,7 +202,10 @@ impl Connect {
                 }
                 if let Some(endpoint) = self.endpoint.clone().or_else(|| (self.variable)("STORAGE_EMULATOR_HOST")) {
                     let endpoint = if endpoint.contains("://") { endpoint } else { format!("http://{endpoint}") };
-                    let account = format!("{{\"gcs_base_url\": {}, \"disable_oauth\": true, \"client_email\": \"\", \"private_key\": \"\", \"private_key_id\": \"\"}}", quoted(&endpoint));
+                    let account = format!(
+                        "{{\"gcs_base_url\": {}, \"disable_oauth\": true, \"client_email\": \"\", \"private_key\": \"\", \"private_key_id\": \"\"}}",
+                        quoted(&endpoint)
+                    );
                     builder = builder.with_service_account_key(account);
                 }
                 Arc::new(builder.build()?)
@@ -238,8 +257,11 @@ const S3_VARIABLES: [(&str, &str); 11] = [
     ("AWS_ROLE_ARN", "aws_role_arn"),
     ("AWS_SKIP_SIGNATURE", "aws_skip_signature"),
 ];
-const GS_VARIABLES: [(&str, &str); 3] =
-    [("GOOGLE_SERVICE_ACCOUNT", "google_service_account"), ("GOOGLE_SERVICE_ACCOUNT_KEY", "google_service_account_key"), ("GOOGLE_APPLICATION_CREDENTIALS", "google_application_credentials")];
+const GS_VARIABLES: [(&str, &str); 3] = [
+    ("GOOGLE_SERVICE_ACCOUNT", "google_service_account"),
+    ("GOOGLE_SERVICE_ACCOUNT_KEY", "google_service_account_key"),
+    ("GOOGLE_APPLICATION_CREDENTIALS", "google_application_credentials"),
+];
 const AZ_VARIABLES: [(&str, &str); 8] = [
     ("AZURE_STORAGE_ACCOUNT_NAME", "azure_storage_account_name"),
     ("AZURE_STORAGE_ACCOUNT_KEY", "azure_storage_account_key"),

@@ -216,7 +216,11 @@ impl RemoteStore {
     }
 
     fn no_conditions(&self) -> StoreError {
-        StoreError::Remote { path: self.shared.shown(HEAD), fault: RemoteFault::NoConditions, why: "it writes over files whatever conditions a request makes".into() }
+        StoreError::Remote {
+            path: self.shared.shown(HEAD),
+            fault: RemoteFault::NoConditions,
+            why: "it writes over files whatever conditions a request makes".into(),
+        }
     }
 }
 

@@ -50,8 +50,16 @@ mod tests {
     fn the_profile_that_is_asked_for() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join(".aws")).unwrap();
-        std::fs::write(dir.path().join(".aws/config"), "[default]\nregion = eu-west-1\n\n[profile lab]\nregion=us-east-2\ns3 =\n  region = nested\nendpoint_url = http://lab\n").unwrap();
-        std::fs::write(dir.path().join(".aws/credentials"), "# mine\n[default]\naws_access_key_id = a\naws_secret_access_key = b=\n[lab]\naws_access_key_id = c\n").unwrap();
+        std::fs::write(
+            dir.path().join(".aws/config"),
+            "[default]\nregion = eu-west-1\n\n[profile lab]\nregion=us-east-2\ns3 =\n  region = nested\nendpoint_url = http://lab\n",
+        )
+        .unwrap();
+        std::fs::write(
+            dir.path().join(".aws/credentials"),
+            "# mine\n[default]\naws_access_key_id = a\naws_secret_access_key = b=\n[lab]\naws_access_key_id = c\n",
+        )
+        .unwrap();
         let home = dir.path().to_str().unwrap().to_owned();
         let of = |name: Option<&'static str>| {
             profile(&|variable| match variable {

@@ -38,7 +38,9 @@ fn large_files_go_in_parts() {
     }
     assert_eq!(store.read("packs/sent", 0..20_000_000).unwrap(), whole);
     // What cannot be read is not written.
-    let failed = store.send("packs/none", 20_000_000, &|range| if range.start == 0 { Ok(whole.slice(0..8 << 20)) } else { Err(StoreError::NotFound { path: "source".into() }) });
+    let failed = store.send("packs/none", 20_000_000, &|range| {
+        if range.start == 0 { Ok(whole.slice(0..8 << 20)) } else { Err(StoreError::NotFound { path: "source".into() }) }
+    });
     assert!(matches!(failed, Err(StoreError::NotFound { path }) if path == "source"));
     assert!(matches!(store.length("packs/none"), Err(StoreError::NotFound { .. })));
 }
