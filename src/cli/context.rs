@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::CliError;
 use super::ui::Ui;
 use crate::query::expressions;
+use crate::repo::remotes::{Remote, RemoteOptions};
 use crate::repo::{OpenOptions, Repo};
 
 /// The surroundings of one run.
@@ -48,6 +49,24 @@ impl Context {
             Some(branch) => Ok(repo.on_branch(branch)?),
             None => Ok(repo),
         }
+    }
+
+    /// The repository that a revision is of, and the revision in it: `URL#REV` is one of another repository, which is read where it is.
+    pub fn repo_of(&self, revision: Option<&str>) -> Result<(Repo, Option<String>), CliError> {
+        let Some((url, revision)) = revision.filter(|text| text.contains("://")).map(|text| text.split_once('#').unwrap_or((text, ""))) else {
+            return Ok((self.working_repo()?, revision.map(str::to_owned)));
+        };
+        let open = OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() };
+        let remote = Remote::open(url, &RemoteOptions::default(), &open)?;
+        let view = remote.existing()?;
+        let revision = match (revision, remote.default_branch(&view)?) {
+            ("", Some((branch, _))) => branch,
+            ("", None) => return Err(CliError::usage(format!("{url} has no branch yet"))),
+            (named, _) => named.to_owned(),
+        };
+        let mut repo = remote.into_repo();
+        repo.set_progress(self.ui.progress());
+        Ok((repo, Some(revision)))
     }
 
     /// The same for long work: with a progress bar, and stopped by Ctrl-C.

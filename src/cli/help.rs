@@ -13,7 +13,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["log", "show", "diff", "blame", "bisect", "head", "sample", "cat", "stats", "query", "export"]),
     ("Branch", &["branch", "switch", "tag"]),
     ("Merge", &["merge", "conflicts", "resolve", "cherry-pick", "revert", "rebase"]),
-    ("Share", &["clone", "remote", "fetch", "pull", "push", "ls-remote"]),
+    ("Share", &["clone", "remote", "fetch", "pull", "push", "ls-remote", "serve"]),
     ("Shape tables", &["table", "column", "view", "check"]),
     ("Go back", &["undo", "redo", "restore", "reset", "operations"]),
     ("Keep house", &["verify", "gc", "compact", "config", "completions"]),

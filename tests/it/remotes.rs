@@ -159,6 +159,11 @@ fn through_s3() {
     ada.ok(["remote", "remove", "none"]);
     make_bucket(&server);
     round(&ada, &grace, "s3://data/birds");
+    let at = "s3://data/birds#v1";
+    assert_eq!(
+        grace.ok(["query", "SELECT count(*) FROM birds", "--at", at, "--format", "csv"]),
+        ada.ok(["query", "SELECT count(*) FROM birds", "--at", "v1", "--format", "csv"])
+    );
     // Wrong and missing credentials, and nobody at home.
     let mut wrong = with(Sandbox::empty(), &server);
     wrong.set("AWS_SECRET_ACCESS_KEY", "byron");
@@ -170,6 +175,62 @@ fn through_s3() {
     assert!(told.code == 3 && told.stderr.contains("hint: look at the address") && told.stderr.lines().count() == 2, "{told:?}");
     let other = grace.run(["clone", "s3://data/elsewhere"]);
     assert!(other.code == 2 && other.stderr.contains("no dsv repository"), "{other:?}");
+}
+
+/// A server of dsv's own, which shows a folder's repository.
+struct Served {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(sandbox: &Sandbox) -> Served {
+    use std::io::BufRead;
+    let mut child = sandbox.command(["serve", "--http", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap_or_else(|| panic!("{line}"));
+    Served { child, url: url.trim_end_matches([',', ';']).to_owned() }
+}
+
+#[test]
+fn through_a_web_server() {
+    let mut ada = Sandbox::birds();
+    ada.set("DSV_TOKEN", "sesame");
+    let served = serve(&ada);
+    let mut grace = Sandbox::empty();
+    let refused = grace.run(["clone", &served.url, "work"]);
+    assert!(refused.code == 3 && refused.stderr.contains("401") && !grace.path("work").exists(), "{refused:?}");
+    grace.set("DSV_TOKEN", "sesame");
+    // Read where it is, without a clone.
+    let rows = "SELECT id, name FROM birds ORDER BY id";
+    let at = format!("{}#main", served.url);
+    assert_eq!(grace.ok(["query", rows, "--at", &at, "--format", "csv"]), ada.ok(["query", rows, "--format", "csv"]));
+    assert_eq!(grace.ok(["head", "birds", "--at", &served.url, "--json"]), ada.ok(["head", "birds", "--json"]));
+    assert!(grace.ok(["table", "list", "--at", &at]).contains("birds"));
+    grace.ok(["export", "birds", "birds.parquet", "--at", &at]);
+    let written = grace.run(["query", "DELETE FROM birds", "--at", &at]);
+    assert!(written.code != 0 && ada.ok(["status", "--json"]).contains(r#""clean":true"#), "{written:?}");
+    assert!(grace.run(["query", rows, "--at", &format!("{}#mian", served.url)]).stderr.contains("main"));
+    grace.ok(["clone", &served.url, "work"]);
+    assert_eq!(grace.ok(["-C", "work", "query", rows, "--format", "csv"]), ada.ok(["query", rows, "--format", "csv"]));
+    grace.ok(["-C", "work", "query", "UPDATE birds SET name = 'gull' WHERE id = 1"]);
+    grace.ok(["-C", "work", "commit", "-m", "a gull"]);
+    let pushed = grace.run(["-C", "work", "push"]);
+    assert!(pushed.code == 3 && pushed.stderr.contains("read-only"), "{pushed:?}");
+    // Nothing but files of the repository is shown.
+    let script = "import sys, urllib.request as r\nfor path in sys.argv[2:]:\n  try: print(r.urlopen(r.Request(sys.argv[1] + path, headers={'Authorization': 'Bearer sesame', 'Range': 'bytes=0-6'})).read())\n  except Exception as e: print(e.code)";
+    let told = Command::new(python())
+        .args(["-c", script, &served.url, "/head", "/config.toml", "/packs/", "/../birds.csv", "/packs/../config.toml"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&told.stdout), "b'DSVHEAD'\n404\n404\n404\n404\n");
 }
 
 /// Makes the bucket `data`, by a request that is signed as the protocol wants it.

@@ -53,9 +53,10 @@ pub struct Export {
 impl Export {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let options = WriteOptions { format: self.format.as_deref().map(str::parse).transpose()?, ..WriteOptions::default() };
-        let repo = Arc::new(context.repo()?);
+        let (repo, at) = context.repo_of(self.at.as_deref())?;
+        let repo = Arc::new(repo);
         let columns = args::names("--columns", &self.columns)?;
-        let is_view = repo.views(self.at.as_deref())?.contains_key(&self.table);
+        let is_view = repo.views(at.as_deref())?.contains_key(&self.table);
         if self.file != "-" {
             let path = answer::target_path(context, &self.file);
             let taken = path.is_file() || path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
@@ -68,12 +69,12 @@ impl Export {
         let progress = context.ui.progress();
         let target = answer::target(context, &self.file);
         let written = if is_view {
-            let answer = sql::view(&repo, &self.table, self.at.as_deref(), &columns, self.r#where.as_deref(), &progress)?;
+            let answer = sql::view(&repo, &self.table, at.as_deref(), &columns, self.r#where.as_deref(), &progress)?;
             progress.start("exporting", None, Unit::Rows);
             let schema = answer.schema();
             answer::write(target, &answer::columns(&schema)?, &mut answer.map(|batch| batch.map_err(CliError::from)), &options, &progress)?
         } else {
-            let found = Look { table: self.table, at: self.at, columns }.find(&repo)?;
+            let found = Look { table: self.table, at, columns }.find(&repo)?;
             let mut rows: Box<dyn Iterator<Item = _>> = match &self.r#where {
                 Some(predicate) => {
                     progress.start("exporting", None, Unit::Rows);

@@ -39,8 +39,9 @@ pub struct Head {
 
 impl Head {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        let look = Look { table: self.table, at: self.at, columns: args::names("--columns", &self.columns)? };
-        let repo = Arc::new(context.repo()?);
+        let (repo, at) = context.repo_of(self.at.as_deref())?;
+        let look = Look { table: self.table, at, columns: args::names("--columns", &self.columns)? };
+        let repo = Arc::new(repo);
         if !repo.views(look.at.as_deref())?.contains_key(&look.table) {
             return first(context, &repo, &look, self.rows as u64);
         }

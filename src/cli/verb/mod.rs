@@ -36,6 +36,7 @@ mod restore;
 mod revert;
 mod row_log;
 mod sample;
+mod serve;
 mod show;
 mod stats;
 mod status;
@@ -74,7 +75,7 @@ verbs! {
     Log log, Show show, Blame blame, Bisect bisect, Head head, Sample sample, Cat cat, Stats stats, Query query, Export export,
     Branch branch, Switch switch, Tag tag, Diff diff, Merge merge, Conflicts conflicts, Resolve resolve,
     CherryPick cherry_pick, Revert revert, Rebase rebase,
-    Remote remote, Clone clone, Fetch fetch, Pull pull, Push push, LsRemote ls_remote,
+    Remote remote, Clone clone, Fetch fetch, Pull pull, Push push, LsRemote ls_remote, Serve serve,
     Table table, Column column, View view, Check check,
     Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
     Verify verify, Gc gc, Compact compact, Config config, Completions completions,

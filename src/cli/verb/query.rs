@@ -76,7 +76,7 @@ impl Query {
         };
         let params = self.params.iter().map(|p| args::pair("-p", p, "NAME=VALUE")).collect::<Result<Vec<_>, _>>()?;
         let text = self.text(context)?;
-        let repo = context.repo()?;
+        let (repo, at) = context.repo_of(self.at.as_deref())?;
         let progress = context.ui.progress();
         let start = Instant::now();
         let params = sql::params(context, &params)?;
@@ -85,7 +85,7 @@ impl Query {
         repo.set_progress(progress.clone());
         let repo = Arc::new(repo);
         let command = args::command(["query", &shortened(&text)]);
-        let run = sql::session(&repo, memory, &progress)?.run(&repo, &text, &params, self.at.as_deref(), &command);
+        let run = sql::session(&repo, memory, &progress)?.run(&repo, &text, &params, at.as_deref(), &command);
         let answer = match run.map_err(|error| sql::marked(error, &text))? {
             Outcome::Answer(answer) => answer,
             Outcome::Written(written) => {

@@ -40,8 +40,9 @@ pub struct Sample {
 
 impl Sample {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        let look = Look { table: self.table, at: self.at, columns: args::names("--columns", &self.columns)? };
-        let found = look.find(&context.repo()?)?;
+        let (repo, at) = context.repo_of(self.at.as_deref())?;
+        let look = Look { table: self.table, at, columns: args::names("--columns", &self.columns)? };
+        let found = look.find(&repo)?;
         let all = found.rows()?;
         let ranks = draw(self.seed, all, self.rows as u64);
         let slots = found.table.slots_of_rows(&found.objects, &ranks)?;

@@ -40,8 +40,8 @@ pub struct Stats {
 
 impl Stats {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
-        let repo = context.repo()?;
-        let look = Look { table: self.table, at: self.at, columns: self.columns };
+        let (repo, at) = context.repo_of(self.at.as_deref())?;
+        let look = Look { table: self.table, at, columns: self.columns };
         let found = look.find(&repo)?;
         let rows = found.rows()?;
         let progress = context.ui.progress();

@@ -60,10 +60,10 @@ struct List {
 
 impl List {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        let repo = context.repo()?;
+        let (repo, at) = context.repo_of(self.at.as_deref())?;
         let mut out = context.ui.page();
         let mut rows = Vec::new();
-        for table in repo.tables(self.at.as_deref())? {
+        for table in repo.tables(at.as_deref())? {
             let (name, count) = (table.name, table.rows);
             let key: Vec<String> = table.schema.key_indices().iter().filter_map(|i| table.schema.columns.get(*i)).map(|c| c.name.clone()).collect();
             if context.ui.json {
@@ -189,8 +189,8 @@ struct Describe {
 
 impl Describe {
     fn run(self, context: &Context) -> Result<(), CliError> {
-        let repo = context.repo()?;
-        let table = repo.table(&self.table, self.at.as_deref())?;
+        let (repo, at) = context.repo_of(self.at.as_deref())?;
+        let table = repo.table(&self.table, at.as_deref())?;
         let key = table.schema.key_indices();
         let mut out = context.ui.page();
         if context.ui.json {

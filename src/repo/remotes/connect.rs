@@ -77,6 +77,11 @@ impl Remote {
         &self.repo
     }
 
+    /// The repository, to be read on its own.
+    pub fn into_repo(self) -> Repo {
+        self.repo
+    }
+
     /// The branch that a clone checks out, and its commit.
     pub fn default_branch(&self, view: &View) -> Result<Option<(String, CommitId)>, RepoError> {
         let branches = view.state.branches()?;
@@ -142,6 +147,8 @@ fn folder(path: &Path) -> Result<Reached, RepoError> {
 impl Remote {
     /// Makes room for a repository where there is none: a folder, and in a bucket nothing. Refuses a folder that holds something else, and a store that ignores conditions.
     pub(super) fn prepare(self, options: &RemoteOptions, open: &OpenOptions) -> Result<Remote, RepoError> {
+        #[cfg(not(feature = "remote"))]
+        let _ = options;
         match &self.kind {
             Place::Folder(path) => {
                 let is_empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
