@@ -336,6 +336,13 @@ impl Objects {
         content.get(from..to).map(Bytes::copy_from_slice).ok_or_else(|| damaged(&"it is shorter than its index says"))
     }
 
+    /// Forgets what frames of a pack hold.
+    pub(super) fn forget_frames(&self, pack: &Arc<PackFile>) -> Result<(), ChunkError> {
+        let frames = pack.index(self.store.as_ref())?.frames.len();
+        (0..u32::try_from(frames).unwrap_or(u32::MAX)).for_each(|number| self.frames.remove(&(pack.entry.id, number)));
+        Ok(())
+    }
+
     /// What a frame of a finished pack holds; a few that were read last are kept.
     pub(super) fn frame(&self, pack: &Arc<PackFile>, number: u32) -> Result<Bytes, ChunkError> {
         let key = (pack.entry.id, number);
@@ -530,16 +537,24 @@ impl Objects {
         self.append_data(entry.clone(), &[&stored])
     }
 
+    /// Drops all that was written and is in no head, but for the files of packs that are finished: another try may take them up, and if none does, `gc`.
+    pub fn abandon(&self) {
+        self.drop_pending();
+        self.catalogue.take_unpublished();
+    }
+
+    fn drop_pending(&self) {
+        let pending = &mut *self.pending();
+        let open = pending.data.drain(..).chain(pending.metadata.take());
+        open.for_each(|pack| pack.discard());
+        pending.places.clear();
+        pending.reused.clear();
+        pending.written = Written::default();
+    }
+
     /// Drops all that was written and is in no head.
     pub fn discard(&self) -> Result<(), ChunkError> {
-        {
-            let pending = &mut *self.pending();
-            let open = pending.data.drain(..).chain(pending.metadata.take());
-            open.for_each(|pack| pack.discard());
-            pending.places.clear();
-            pending.reused.clear();
-            pending.written = Written::default();
-        }
+        self.drop_pending();
         for pack in self.catalogue.take_unpublished() {
             // Its name is this writer's own, so nobody else's pack is taken away.
             self.store.delete(&pack.path())?;

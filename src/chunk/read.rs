@@ -127,7 +127,13 @@ impl Objects {
             return Err(place.damaged(format!("a {:?} where a chunk is expected", entry.kind)));
         }
         let header = place.read(self.store.as_ref(), 0, entry.header)?;
-        let (identity, content, placed) = decode_header(&header, entry.length).map_err(|e| place.damaged(e))?;
+        self.decode_info(place, &header)
+    }
+
+    /// What the headers of a chunk say, verified against its id.
+    fn decode_info(&self, place: &Place, header: &[u8]) -> Result<ChunkInfo, ChunkError> {
+        let entry = place.entry();
+        let (identity, content, placed) = decode_header(header, entry.length).map_err(|e| place.damaged(e))?;
         let id = header.get(content).map(chunk_id);
         if id != Some(entry.id.into()) {
             return Err(place.damaged("the hash of its header is not its id"));
@@ -268,8 +274,17 @@ impl Objects {
     /// Reads a whole chunk and checks every byte of it, those that no id covers too, and that each block decodes; returns the bytes that
     /// it takes.
     pub(super) fn check_chunk(&self, place: &Place) -> Result<u64, ChunkError> {
-        let info = self.read_header(place)?;
+        self.read_checked(place).map(|stored| stored.len() as u64)
+    }
+
+    /// A whole chunk as it is stored, of which every byte was checked. It is read once: a store that lies may give other bytes the next time.
+    pub(super) fn read_checked(&self, place: &Place) -> Result<Bytes, ChunkError> {
+        if place.entry().kind != Kind::Chunk {
+            return Err(place.damaged(format!("a {:?} where a chunk is expected", place.entry().kind)));
+        }
         let stored = place.read(self.store.as_ref(), 0, place.entry().length)?;
+        let header = usize::try_from(place.entry().header).ok().and_then(|length| stored.get(..length));
+        let info = self.decode_info(place, header.ok_or_else(|| place.damaged("it is shorter than its header"))?)?;
         let mut end = usize::try_from(place.entry().header).unwrap_or(usize::MAX);
         for (number, block) in info.blocks.iter().enumerate() {
             let damaged = |why: &dyn std::fmt::Display| place.damaged(format!("block {number}: {why}"));
@@ -290,7 +305,7 @@ impl Objects {
             check(&canonical, &block.block).map_err(|why| damaged(&why))?;
             self.decode_block(&info, block.rows, &block.block.validity, Buffer::from(canonical)).map_err(|e| damaged(&e))?;
         }
-        if end != stored.len() { Err(place.damaged("bytes after its last block")) } else { Ok(place.entry().length) }
+        if end != stored.len() { Err(place.damaged("bytes after its last block")) } else { Ok(stored) }
     }
 }
 

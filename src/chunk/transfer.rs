@@ -13,8 +13,8 @@ use crate::store::StoreError;
 
 /// A pack goes whole where at least this share of its bytes is wanted.
 const WHOLE_SHARE: f64 = 0.75;
-/// Smaller packs go object by object: with others' they make fewer files.
-const WHOLE_BYTES_MIN: u64 = 1 << 20;
+/// Packs of less than such a part of a full one go object by object: with others' they make fewer files.
+const WHOLE_PART_MIN: u64 = 64;
 /// Packs that are carried at the same time.
 const AT_A_TIME: usize = 4;
 
@@ -58,7 +58,7 @@ impl Objects {
         for (pack, mut entries) in packs.into_values() {
             let index = pack.index(self.store.as_ref())?;
             let bytes: u64 = entries.iter().map(|entry| index.stored_bytes(entry)).sum();
-            let is_whole = pack.entry.length >= WHOLE_BYTES_MIN
+            let is_whole = pack.entry.length >= self.limits.pack_bytes / WHOLE_PART_MIN
                 && bytes as f64 >= WHOLE_SHARE * pack.entry.length as f64
                 && index.entries.iter().all(|entry| wanted.contains(&entry.id) || may_go_along(entry.id));
             if is_whole {
@@ -134,8 +134,9 @@ impl Objects {
         if direction == Direction::Fetch
             && let Err(error) = sound(to)
         {
-            // What is not what it should be is not kept.
+            // What is not what it should be is not kept, in memory neither.
             to.store.delete(&path)?;
+            to.forget_frames(pack)?;
             return Err(error);
         }
         let index = pack.index(self.store.as_ref())?.clone();
@@ -150,9 +151,7 @@ impl Objects {
             }
             let place = Place::Pack(Catalogued { pack: pack.clone(), entry: entry.clone() });
             if entry.kind == Kind::Chunk {
-                self.check_chunk(&place)?;
-                let stored = place.read(self.store.as_ref(), 0, entry.length)?;
-                to.append_chunk(entry.clone(), &stored)?;
+                to.append_chunk(entry.clone(), &self.read_checked(&place)?)?;
             } else {
                 let content = self.read_content(entry.kind, &place)?;
                 to.put(entry.kind, &content)?;

@@ -60,6 +60,15 @@ impl Remote {
         Ok(Remote { url: shown, repo: Repo::assemble(None, objects, ledger, open), kind })
     }
 
+    /// A remote on a store that a test has made.
+    #[cfg(all(test, feature = "remote"))]
+    pub fn on(store: RemoteStore, open: &OpenOptions) -> Remote {
+        let store = Arc::new(store);
+        let objects = Arc::new(Objects::new(store.clone(), open.limits.clone()));
+        let ledger = Arc::new(StoreLedger::shared(objects.clone()));
+        Remote { url: store.address().to_owned(), repo: Repo::assemble(None, objects, ledger, open), kind: Place::Network(store) }
+    }
+
     /// The newest state; none where there is no repository yet.
     pub fn view(&self) -> Result<Option<View>, RepoError> {
         Ok(View::newest(&self.repo.objects, &*self.repo.ledger)?)

@@ -59,7 +59,7 @@ impl Repo {
         Remote::open(&url, &options, &self.open_options())
     }
 
-    pub(super) fn fetch_from(&self, name: &str, remote: &Remote, theirs: &View, options: &FetchOptions) -> Result<Fetched, RepoError> {
+    pub(in crate::repo) fn fetch_from(&self, name: &str, remote: &Remote, theirs: &View, options: &FetchOptions) -> Result<Fetched, RepoError> {
         let ours = self.view()?;
         let mut branches = theirs.state.branches()?;
         let mut tags = theirs.state.tags()?;
@@ -127,6 +127,9 @@ impl Repo {
         self.progress.start("fetching", Some(cargo.bytes), Unit::Bytes);
         let carried = remote.repo.objects.carry(&cargo, &self.objects, Direction::Fetch, true, &*self.progress);
         self.progress.finish();
+        if self.progress.interrupted() || carried.is_err() {
+            self.objects.abandon();
+        }
         if self.progress.interrupted() {
             return Err(RepoError::Interrupted);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::config::Scope;
 use super::super::{Repo, RepoError};
-use super::connect::RemoteOptions;
+use super::connect::{Remote, RemoteOptions};
 use super::{RefChange, RefUpdate, tracking_key};
 use crate::base::progress::Unit;
 use crate::base::{CommitId, ObjectId};
@@ -68,7 +68,11 @@ impl Pushed {
 impl Repo {
     /// Pushes to a remote, which is made where nothing is yet. Refs that are refused are told, and the others go.
     pub fn push(&self, name: &str, request: &PushRequest) -> Result<Pushed, RepoError> {
-        let mut remote = self.open_remote(name, &request.remote)?;
+        let remote = self.open_remote(name, &request.remote)?;
+        self.push_to(name, remote, request)
+    }
+
+    pub(in crate::repo) fn push_to(&self, name: &str, mut remote: Remote, request: &PushRequest) -> Result<Pushed, RepoError> {
         let ours = self.view()?;
         let theirs = remote.view()?;
         let (known, bad) = self.commits_of(theirs.as_ref())?;
@@ -148,6 +152,9 @@ impl Repo {
         self.progress.start("pushing", Some(cargo.bytes), Unit::Bytes);
         let carried = self.objects.carry(&cargo, &remote.repo.objects, Direction::Push, again, &*self.progress);
         self.progress.finish();
+        if self.progress.interrupted() || carried.is_err() {
+            remote.repo.objects.abandon();
+        }
         if self.progress.interrupted() {
             return Err(RepoError::Interrupted);
         }

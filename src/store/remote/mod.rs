@@ -305,4 +305,4 @@ impl Store for RemoteStore {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

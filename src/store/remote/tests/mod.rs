@@ -1,5 +1,7 @@
 //! The contract of [`Store`] held by clients that keep their promises, and by ones that do not.
 
+pub mod faults;
+
 use object_store::memory::InMemory;
 
 use super::*;
