@@ -41,12 +41,13 @@ def create(name: str, path: Path | None = None, *, branch: str = "main") -> Data
 
 
 def open(path: Path = ".", table: str | None = None, *, at: str | None = None, branch: str | None = None) -> Dataset:
-    """Opens a table of the repository that a folder is in; ``table`` may be left out where there is one. ``at`` a revision it is read-only; with ``branch`` it stays on that branch."""
+    """Opens a table of the repository that a folder is in, or of the one at an address (``s3://``, ``https://`` ...), which is read where it is. ``table`` may be left out where there is one. ``at`` a revision it is
+    read-only; with ``branch`` it stays on that branch."""
     return _table(open_repository(path, branch=branch), table, at)
 
 
 def open_repository(path: Path = ".", *, branch: str | None = None) -> Repository:
-    """Opens the repository that a folder is in; with ``branch`` the handle stays on that branch."""
+    """Opens the repository that a folder is in, or the one at an address, to be read; with ``branch`` the handle stays on that branch."""
     return Repository(shown(_dsv.Repository.open(os.fspath(path), branch)))
 
 

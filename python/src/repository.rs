@@ -11,6 +11,7 @@ use dsv::format::Type;
 use dsv::loader::Selection;
 use dsv::query::{self, Outcome, Param, Params, Session, expressions};
 use dsv::repo::files::media::{Check, MediaKind, check};
+use dsv::repo::remotes::{Remote, RemoteOptions};
 use dsv::repo::{OnKey, OpenOptions, Repo, RepoError};
 use dsv::table::{Table, TableError};
 use pyo3::prelude::*;
@@ -54,6 +55,11 @@ impl Repository {
         Repository { dir, branch, bridge: Arc::default(), opened: Mutex::new(None), writing: Mutex::new(()) }
     }
 
+    /// The address of a repository that is read where it is.
+    fn url(&self) -> Option<&str> {
+        self.dir.to_str().filter(|text| text.contains("://"))
+    }
+
     /// The repository and its session, opened in this process.
     fn opened(&self) -> Result<Opened, Fault> {
         let process = std::process::id();
@@ -62,7 +68,14 @@ impl Repository {
             return Ok(known.clone());
         }
         let options = OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() };
-        let mut repo = Repo::open_with(&self.dir, &options)?;
+        let mut repo = match self.url() {
+            Some(url) => {
+                let remote = Remote::open(url, &RemoteOptions::default(), &options)?;
+                remote.existing()?;
+                remote.into_repo()
+            }
+            None => Repo::open_with(&self.dir, &options)?,
+        };
         if let Some(branch) = &self.branch {
             repo = repo.on_branch(branch)?;
         }
@@ -82,11 +95,20 @@ impl Repository {
 
     /// The same for what may write. The lock is waited for by the thread that works, not by one that holds Python's own.
     fn write<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&Opened) -> Result<T, Fault> + Send) -> Result<T, Fault> {
+        if let Some(url) = self.url() {
+            let hints = vec![format!("dsv.clone({url:?}) makes one to work in")];
+            return Err(Fault::Told { class: "UsageError", message: format!("{url} is read where it is, and has no more than tables and queries"), hints });
+        }
         self.run(py, |opened| {
             let _one = lock(&self.writing);
             work(opened)
         })
     }
+}
+
+/// A folder as it is found from anywhere; an address as it is.
+fn placed(dir: PathBuf) -> std::io::Result<PathBuf> {
+    if dir.to_str().is_some_and(|text| text.contains("://")) { Ok(dir) } else { std::path::absolute(dir) }
 }
 
 /// A parameter's value.
@@ -147,11 +169,11 @@ impl Repository {
         Ok(made)
     }
 
-    /// Opens the repository that a folder is in; `branch` is one that the handle stays on.
+    /// Opens the repository that a folder is in, or that is at an address, to be read; `branch` is one that the handle stays on.
     #[staticmethod]
     #[pyo3(signature = (dir, branch = None))]
     fn open(py: Python<'_>, dir: PathBuf, branch: Option<String>) -> PyResult<Repository> {
-        let made = Repository::new(std::path::absolute(&dir)?, branch);
+        let made = Repository::new(placed(dir)?, branch);
         made.run(py, |_| Ok(()))?;
         Ok(made)
     }
@@ -233,7 +255,7 @@ impl Repository {
     /// As `verb`, with the bytes that it wrote.
     fn verb_bytes<'py>(&self, py: Python<'py>, words: Vec<String>) -> PyResult<Bound<'py, PyBytes>> {
         let progress: Arc<dyn Progress> = self.bridge.clone();
-        let said = run(py, &self.bridge, || cli::within(&words, &self.dir, self.branch.as_deref(), progress).map_err(Fault::from))?;
+        let said = self.write(py, |_| Ok(cli::within(&words, &self.dir, self.branch.as_deref(), progress)?))?;
         Ok(PyBytes::new(py, &said.data))
     }
 

@@ -50,3 +50,18 @@ def test_what_one_pushes_another_pulls(birds: dsv.Dataset, in_a_folder: Path) ->
         dsv.clone(hub, "grace")
     with pytest.raises(dsv.UsageError, match="none of s3://"):
         dsv.clone("ftp://host/x", "x")
+
+
+def test_a_repository_is_read_where_it_is(birds: dsv.Dataset, in_a_folder: Path) -> None:
+    # A folder's address stands for any other: what is read by one is read by all.
+    url = f"file://{in_a_folder / 'birds'}"
+    there = dsv.open(url, at="main")
+    assert (len(there), there[3], there.name) == (20, birds[3], "birds")
+    assert dsv.open(url).query("SELECT sum(weight) AS w FROM birds").one() == birds.query("SELECT sum(weight) AS w FROM birds").one()
+    assert [batch["id"].tolist() for batch in there.dataloader().columns("id").numpy(batch_size=20)] == [list(range(20))]
+    for write in (lambda: there.append({"id": [99]}), lambda: dsv.open(url).delete("id = 1"), lambda: dsv.open(url).commit("x"), lambda: dsv.open(url).execute("DELETE FROM birds")):
+        with pytest.raises(dsv.UsageError):
+            write()
+    assert len(birds) == 20 and birds.status()["clean"]
+    with pytest.raises(dsv.UsageError, match="no dsv repository"):
+        dsv.open(f"file://{in_a_folder / 'nowhere'}")

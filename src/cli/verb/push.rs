@@ -23,7 +23,7 @@ use crate::repo::remotes::{Force, PushRequest};
 ///   dsv push origin relabel:review/ada     under another name there
 ///   dsv push --all --tags
 ///   dsv push origin --delete relabel
-///   dsv push --force-with-lease            over commits that you took back, if nobody else has moved it
+///   dsv push --force-with-lease            over commits taken back, if nobody else has moved it
 ///   dsv push --dry-run                     how much would go
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]

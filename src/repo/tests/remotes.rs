@@ -280,6 +280,33 @@ mod network {
     }
 
     #[test]
+    fn a_changed_cell_is_two_small_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let ada = Repo::init_with(&dir.path().join("ada"), "main", &options()).unwrap();
+        put(&ada, "frames", Some(1)).unwrap();
+        commit(&ada, "first").unwrap();
+        ada.add_remote("origin", "s3://hub").unwrap();
+        let hub: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+        let mut small = 0;
+        for round in 0..20u8 {
+            ada.edit_table("frames", "a cell", |table| -> Result<_, RepoError> {
+                let value: arrow::array::ArrayRef = Arc::new(arrow::array::StringArray::from(vec![format!("mended {round}")]));
+                Ok(table.set_cells(ada.objects(), 0, &[u64::from(round) * 7], &value)?)
+            })
+            .unwrap();
+            commit(&ada, "a cell").unwrap();
+            let counting = Arc::new(Breaking::new(hub.clone(), u64::MAX, Break::Fail));
+            ada.push_to("origin", remote(counting.clone()), &request()).unwrap();
+            let (files, bytes) = counting.written();
+            // Now and then small packs are folded into one, which takes some more.
+            assert!(files <= 5 && bytes <= 32 << 10, "round {round}: {files} files, {bytes} bytes");
+            small += u32::from(files == 2);
+        }
+        assert!(small >= 15, "{small}");
+    }
+
+    #[test]
     fn many_push_to_one_remote() {
         let dir = tempfile::tempdir().unwrap();
         let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));

@@ -38,6 +38,9 @@ pub struct Breaking {
 #[derive(Debug)]
 struct Shared {
     requests: AtomicU64,
+    /// Files that were written, and their bytes.
+    puts: AtomicU64,
+    bytes: AtomicU64,
     at: u64,
     what: Break,
 }
@@ -56,12 +59,19 @@ fn broken() -> Error {
 impl Breaking {
     /// Breaks `inner` at request `at`; never, where there are fewer.
     pub fn new(inner: Arc<dyn ObjectStore>, at: u64, what: Break) -> Breaking {
-        Breaking { inner, shared: Arc::new(Shared { requests: AtomicU64::new(0), at, what }) }
+        Breaking { inner, shared: Arc::new(Shared { requests: AtomicU64::new(0), puts: AtomicU64::new(0), bytes: AtomicU64::new(0), at, what }) }
     }
 
     /// How many requests there were.
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::SeqCst)
+    }
+}
+
+impl Breaking {
+    /// How many files were written in one request each, and their bytes.
+    pub fn written(&self) -> (u64, u64) {
+        (self.shared.puts.load(Ordering::SeqCst), self.shared.bytes.load(Ordering::SeqCst))
     }
 }
 
@@ -74,6 +84,8 @@ impl fmt::Display for Breaking {
 #[async_trait]
 impl ObjectStore for Breaking {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.shared.puts.fetch_add(1, Ordering::SeqCst);
+        self.shared.bytes.fetch_add(payload.content_length() as u64, Ordering::SeqCst);
         match self.shared.step() {
             Some(Break::Fail) => Err(broken()),
             Some(Break::LoseReply) => {
