@@ -15,6 +15,8 @@ use crate::store::{Store, StoreError};
 const INLINE_PACKS_MAX: usize = 128;
 /// Packs in one file of the catalogue.
 const CATALOG_PACKS_MAX: usize = 1024;
+/// A part with so many packs takes a twentieth of these bytes.
+const CATALOG_BYTES_MAX: u64 = 2 << 20;
 /// The longest chain of catalogue files that is followed.
 const CATALOGS_MAX: usize = 1 << 16;
 
@@ -170,6 +172,11 @@ impl Catalogue {
         inner.merge(pack);
     }
 
+    /// Counts packs as listed by a head.
+    pub fn settle(&self, packs: &[PackEntry]) {
+        self.write().unpublished.retain(|pack| packs.iter().all(|settled| settled.id != pack.entry.id));
+    }
+
     /// The finished packs that no head lists yet.
     pub fn unpublished(&self) -> Vec<PackEntry> {
         self.read().unpublished.iter().map(|pack| pack.entry).collect()
@@ -301,7 +308,11 @@ impl Inner {
 
 fn read_catalog(store: &dyn Store, id: ObjectId) -> Result<Catalog, ChunkError> {
     let path = catalog_path(id);
-    let bytes = store.read(&path, 0..store.length(&path)?)?;
+    let length = store.length(&path)?;
+    if length > CATALOG_BYTES_MAX {
+        return Err(FormatError::malformed("catalogue", format!("a part of {length} bytes")).into());
+    }
+    let bytes = store.read(&path, 0..length)?;
     Ok(Catalog::decode(id, &bytes)?)
 }
 

@@ -1,7 +1,6 @@
 //! All objects of a repository: those in the packs of one head, and those written since.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,21 +26,6 @@ const NEAR_INDEXES: usize = 8;
 const VANISHED_MAX: usize = 8;
 /// A pack of metadata is finished once it has so many bytes.
 const METADATA_PACK_BYTES: u64 = 16 << 20;
-
-/// 16 bytes that nothing else will ever have, from the operating system's randomness, the time and a count.
-pub fn nonce() -> [u8; 16] {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let mut hasher = blake3::Hasher::new();
-    for _ in 0..2 {
-        hasher.update(&std::hash::RandomState::new().build_hasher().finish().to_le_bytes());
-    }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    hasher.update(&now.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
-    hasher.update(&COUNT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
-    let mut nonce = [0; 16];
-    hasher.finalize_xof().fill(&mut nonce);
-    nonce
-}
 
 /// What was written since the last publication or discard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -135,6 +119,8 @@ pub struct Objects {
     pub(super) blocks: Cache<(ChunkId, u32), ArrayRef>,
     frames: Cache<(PackId, u32), Bytes>,
     pending: Mutex<Pending>,
+    /// Packs that came whole from another repository: their names are not this writer's alone, so that their files are never deleted as such.
+    carried: Mutex<HashSet<PackId>>,
     compressors: Mutex<Vec<Compressor>>,
     waiting: AtomicU64,
     pub(super) blocks_read: AtomicU64,
@@ -166,6 +152,7 @@ impl Objects {
             blocks: Cache::new(limits.block_cache_bytes),
             frames: Cache::new(limits.metadata_cache_bytes / 4),
             pending: Mutex::default(),
+            carried: Mutex::default(),
             compressors: Mutex::default(),
             waiting: AtomicU64::new(0),
             blocks_read: AtomicU64::new(0),
@@ -201,11 +188,7 @@ impl Objects {
         let waited = !self.catalogue.unpublished().is_empty();
         self.catalogue.refresh(head);
         if waited && self.catalogue.unpublished().is_empty() {
-            let pending = &mut *self.pending();
-            if pending.places.is_empty() {
-                pending.reused.clear();
-                pending.written = Written::default();
-            }
+            self.count_anew();
         }
     }
 
@@ -406,6 +389,11 @@ impl Objects {
         pending.places.iter().filter_map(within).collect()
     }
 
+    /// True if the object is there; it is then relied upon as if it had been written: should a collection take it away before what is written is published, it is written anew.
+    pub fn rely_on(&self, id: ObjectId) -> Result<bool, ChunkError> {
+        self.reuse(id, usize::MAX)
+    }
+
     /// True if the object is there.
     pub fn contains(&self, id: impl Into<ObjectId>) -> Result<bool, ChunkError> {
         Ok(self.locate(id.into(), usize::MAX)?.is_some())
@@ -557,9 +545,37 @@ impl Objects {
         self.drop_pending();
         for pack in self.catalogue.take_unpublished() {
             // Its name is this writer's own, so nobody else's pack is taken away.
-            self.store.delete(&pack.path())?;
+            if !self.carried().contains(&pack.id) {
+                self.store.delete(&pack.path())?;
+            }
         }
         Ok(())
+    }
+
+    fn carried(&self) -> MutexGuard<'_, HashSet<PackId>> {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a pack that another repository has under the same name.
+    pub(super) fn add_carried(&self, file: Arc<PackFile>) {
+        self.carried().insert(file.entry.id);
+        self.add_unpublished(file);
+    }
+
+    /// Counts these packs as published: a head lists them, if not itself then in an older part of its catalogue.
+    pub fn settle(&self, packs: &[PackEntry]) {
+        self.catalogue.settle(packs);
+        if self.catalogue.unpublished().is_empty() {
+            self.count_anew();
+        }
+    }
+
+    fn count_anew(&self) {
+        let pending = &mut *self.pending();
+        if pending.places.is_empty() {
+            pending.reused.clear();
+            pending.written = Written::default();
+        }
     }
 }
 

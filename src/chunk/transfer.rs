@@ -46,8 +46,9 @@ pub enum Direction {
 }
 
 impl Objects {
-    /// How to carry these objects, all of which must be here. A pack goes whole only where all else in it satisfies `may_go_along`.
-    pub fn plan_cargo(&self, wanted: &HashSet<ObjectId>, may_go_along: &dyn Fn(ObjectId) -> bool) -> Result<Cargo, ChunkError> {
+    /// How to carry these objects, all of which must be here. A pack goes whole only where all else in it satisfies `may_go_along`, and where the other side has not
+    /// condemned one of that name.
+    pub fn plan_cargo(&self, wanted: &HashSet<ObjectId>, condemned: &HashSet<PackId>, may_go_along: &dyn Fn(ObjectId) -> bool) -> Result<Cargo, ChunkError> {
         let mut packs: HashMap<PackId, (Arc<PackFile>, Vec<IndexEntry>)> = HashMap::new();
         for id in wanted {
             let place = self.anew_where_vanished(|| self.catalogue.find(self.store.as_ref(), *id, usize::MAX))?;
@@ -58,7 +59,8 @@ impl Objects {
         for (pack, mut entries) in packs.into_values() {
             let index = pack.index(self.store.as_ref())?;
             let bytes: u64 = entries.iter().map(|entry| index.stored_bytes(entry)).sum();
-            let is_whole = pack.entry.length >= self.limits.pack_bytes / WHOLE_PART_MIN
+            let is_whole = !condemned.contains(&pack.entry.id)
+                && pack.entry.length >= self.limits.pack_bytes / WHOLE_PART_MIN
                 && bytes as f64 >= WHOLE_SHARE * pack.entry.length as f64
                 && index.entries.iter().all(|entry| wanted.contains(&entry.id) || may_go_along(entry.id));
             if is_whole {
@@ -140,7 +142,7 @@ impl Objects {
             return Err(error);
         }
         let index = pack.index(self.store.as_ref())?.clone();
-        to.add_unpublished(Arc::new(PackFile::with_index(entry, index)));
+        to.add_carried(Arc::new(PackFile::with_index(entry, index)));
         Ok(())
     }
 

@@ -50,7 +50,12 @@ impl Known {
     fn of(objects: &Objects, state: Option<&State>) -> Result<Known, HistoryError> {
         let mut known = Known::default();
         let Some(state) = state else { return Ok(known) };
-        let mut tips: Vec<CommitId> = state.head_commit()?.into_iter().collect();
+        let mut tips: Vec<CommitId> = match state.head_commit() {
+            Ok(head) => head.into_iter().collect(),
+            // A remote to which tags alone were pushed has none.
+            Err(HistoryError::NoValue(_)) => Vec::new(),
+            Err(error) => return Err(error),
+        };
         for working in state.workings()?.into_values() {
             known.near.push(working.snapshot);
             tips.extend(working.base);

@@ -93,8 +93,15 @@ impl StoreLedger {
         };
         if swapped {
             self.see(head, &bytes);
+            // Those that went to an older part of the catalogue at once are not seen in the head.
+            self.objects.settle(&packs);
         }
         Ok(swapped)
+    }
+
+    /// Drops what was written in vain. In a remote nothing is deleted by one who lost: what was his alone is not certain there.
+    fn give_up(&self) {
+        if self.is_shared { self.objects.abandon() } else { drop(self.objects.discard()) }
     }
 
     /// Folds small packs into one where that is due. What `head` publishes is done: a fold that fails, or meets another writer, is left for
@@ -105,7 +112,7 @@ impl StoreLedger {
             return;
         }
         let Ok(folded) = self.objects.fold(&packs) else {
-            let _ = self.objects.discard();
+            self.give_up();
             return;
         };
         let removed: HashSet<PackId> = folded.removed.into_iter().collect();
@@ -118,7 +125,7 @@ impl StoreLedger {
             Ok(true) if self.is_shared => {}
             // Who still has the old catalogue reads the new one when he misses a file.
             Ok(true) => removed.into_iter().for_each(|pack| drop(self.objects.store().delete(&pack_path(pack)))),
-            Ok(false) => drop(self.objects.discard()),
+            Ok(false) => self.give_up(),
             // Whether the head was swapped is not known: what was written stays, to be collected if it was not.
             Err(_) => {}
         }

@@ -113,7 +113,11 @@ impl Config {
 
     /// Removes a setting; false where it was not set.
     pub fn unset(&self, scope: Scope, key: &str) -> Result<bool, RepoError> {
-        let parts = parts(key)?;
+        self.unset_at(scope, &parts(key)?)
+    }
+
+    /// As [`Config::unset`], for a setting of which a part may hold any character.
+    pub fn unset_at(&self, scope: Scope, parts: &[&str]) -> Result<bool, RepoError> {
         let mut document = self.load(scope)?;
         let mut table: &mut dyn TableLike = document.as_table_mut();
         let Some((name, sections)) = parts.split_last() else { return Ok(false) };

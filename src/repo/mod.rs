@@ -223,6 +223,8 @@ impl Repo {
         match &published {
             Ok(_) if !idle => {}
             Err(HistoryError::Unsettled(_)) => {}
+            // In another's repository nothing is deleted: whether the failed swap of its head is still on its way is not known.
+            _ if !std::ptr::eq(self, user) => self.objects.abandon(),
             _ => self.drop_written(),
         }
         Ok(published?)

@@ -48,7 +48,9 @@ fn seaweed() -> Option<S3> {
     let credentials = r#"{"identities": [{"name": "ada", "credentials": [{"accessKey": "ada", "secretKey": "lovelace"}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}"#;
     std::fs::write(&config, credentials).unwrap();
     let port = free_port();
-    let ports = ["-master.port", "-volume.port", "-filer.port", "-s3.port.grpc", "-s3.port.iceberg"].map(|name| format!("{name}={}", free_port()));
+    // Left alone, each part takes a second port ten thousand above its own, and some take fixed ones: two servers would meet there.
+    let names = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port.grpc"];
+    let ports = names.map(|name| format!("-{name}={}", free_port()));
     let mut command = Command::new(program);
     command.arg("server").arg(format!("-dir={}", dir.path().display())).args([
         "-ip=127.0.0.1",
@@ -58,7 +60,11 @@ fn seaweed() -> Option<S3> {
         "-master.volumeSizeLimitMB=64",
         "-volume.max=50",
     ]);
-    command.arg(format!("-s3.config={}", config.display())).arg(format!("-s3.port={port}")).args(&ports);
+    command.arg(format!("-s3.config={}", config.display())).arg(format!("-s3.port={port}")).args(&ports).args([
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-metricsPort=0",
+    ]);
     let log = std::fs::File::create(dir.path().join("log")).unwrap();
     let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
     let mut server = S3 { child, endpoint: format!("http://127.0.0.1:{port}"), _dir: dir };

@@ -58,6 +58,8 @@ impl LsRemote {
                 continue;
             }
             let paint = &context.ui.paint;
+            // A remote may have any name; a terminal shows no more than letters of it.
+            let name = name.escape_debug().to_string();
             let shown = if kind == "tag" { paint.tag(&name) } else { paint.branch(&name) };
             writeln!(out, "{} {kind:<6} {shown}{}", paint.id(short(&commit)), if is_default { " (default)" } else { "" })?;
         }

@@ -128,6 +128,9 @@ impl Remote {
                 return Ok(out.finish()?);
             }
             Action::Add { name, url, endpoint, region } => {
+                if endpoint.as_ref().is_some_and(|endpoint| endpoint.contains(['@', '?', '#'])) {
+                    return Err(CliError::usage("an endpoint has no password or query in it").hint("credentials come from the environment or from profiles"));
+                }
                 repo.add_remote(&name, &url)?;
                 for (key, value) in [("endpoint", endpoint), ("region", region)] {
                     if let Some(value) = value {

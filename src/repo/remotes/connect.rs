@@ -9,7 +9,7 @@ use crate::base::CommitId;
 use crate::chunk::Objects;
 use crate::history::{HistoryError, StoreLedger, View};
 #[cfg(feature = "remote")]
-use crate::store::remote::{Connect, Location, RemoteStore};
+use crate::store::remote::{Connect, Location, RemoteStore, check_endpoint};
 use crate::store::{LocalStore, Store};
 
 /// How remotes are asked.
@@ -119,6 +119,9 @@ fn reach(url: &str, options: &RemoteOptions, open: &OpenOptions) -> Result<Reach
     if let Location::Folder(path) = location {
         return folder(&path);
     }
+    if let Some(endpoint) = &options.endpoint {
+        check_endpoint(endpoint).map_err(HistoryError::from)?;
+    }
     let environment = open.environment.clone();
     let mut connect = Connect::new(move |name| environment.variable(name));
     connect.endpoint = options.endpoint.clone();
@@ -160,7 +163,11 @@ impl Remote {
         let _ = options;
         match &self.kind {
             Place::Folder(path) => {
-                let is_empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
+                // What a first push that was cut has left is no obstacle.
+                let own = |entry: std::io::Result<std::fs::DirEntry>| {
+                    entry.is_ok_and(|entry| ["packs", "catalogs", "tmp", "lock"].iter().any(|name| entry.file_name() == *name))
+                };
+                let is_empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.all(own));
                 if !is_empty {
                     return Err(RepoError::refused_with(
                         format!("{}: the folder holds something else", path.display()),

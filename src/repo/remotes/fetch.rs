@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use super::super::{Repo, RepoError};
 use super::connect::{Remote, RemoteOptions};
 use super::{RefChange, RefUpdate, tracking_key};
-use crate::base::CommitId;
+use crate::base::name::check_ref;
 use crate::base::progress::Unit;
+use crate::base::{CommitId, PackId};
 use crate::chunk::Direction;
+use crate::format::head::Head;
 use crate::history::lack::{Lack, lack};
 use crate::history::state::tag_key;
 use crate::history::{HistoryError, Transaction, View};
@@ -38,6 +40,24 @@ pub struct Fetched {
     pub bytes: u64,
 }
 
+impl Fetched {
+    /// True for a ref whose name is one; others are told as refused.
+    fn keep(&mut self, name: &str, is_tag: bool, commit: CommitId) -> bool {
+        let checked = check_ref(if is_tag { "tag" } else { "branch" }, name);
+        if checked.is_err() {
+            let kind = RefChange::Refused("that is no name".into());
+            self.refs.push(RefUpdate { name: name.escape_debug().to_string(), is_tag, old: None, new: Some(commit), kind });
+        }
+        checked.is_ok()
+    }
+}
+
+/// The packs that a repository has given up.
+pub(super) fn condemned(view: &View) -> Result<HashSet<PackId>, RepoError> {
+    let head = Head::decode(&view.mark.token).map_err(HistoryError::Head)?;
+    Ok(head.condemned.into_iter().map(|(id, _)| id).collect())
+}
+
 impl Repo {
     /// Fetches from a remote. What was brought by an earlier try that was cut is taken up.
     pub fn fetch(&self, name: &str, options: &FetchOptions) -> Result<Fetched, RepoError> {
@@ -63,6 +83,10 @@ impl Repo {
         let ours = self.view()?;
         let mut branches = theirs.state.branches()?;
         let mut tags = theirs.state.tags()?;
+        // Names that could not be made here are not taken over: whoever chose them may mean a terminal, or another ref.
+        let mut done = Fetched::default();
+        branches.retain(|name, commit| done.keep(name, false, *commit));
+        tags.retain(|name, tag| done.keep(name, true, tag.commit));
         if !options.branches.is_empty() {
             for wanted in &options.branches {
                 if !branches.contains_key(wanted) {
@@ -81,13 +105,13 @@ impl Repo {
         let Lack { commits, mut wanted, .. } = lacking?;
         let mut here = HashSet::new();
         for id in &wanted {
-            if self.objects.contains(*id)? {
+            if self.objects.rely_on(*id)? {
                 here.insert(*id);
             }
         }
         wanted.retain(|id| !here.contains(id));
-        let cargo = remote.repo.objects.plan_cargo(&wanted, &|_| true)?;
-        let mut done = Fetched { commits: commits.len() as u64, objects: cargo.objects, bytes: cargo.bytes, refs: Vec::new() };
+        let cargo = remote.repo.objects.plan_cargo(&wanted, &condemned(&ours)?, &|_| true)?;
+        (done.commits, done.objects, done.bytes) = (commits.len() as u64, cargo.objects, cargo.bytes);
         let mut transaction = Transaction::new(Some(ours.clone()));
         for (branch, commit) in &branches {
             let key = tracking_key(name, branch);

@@ -99,6 +99,10 @@ impl Repo {
 
     fn set_url(&self, name: &str, url: &str) -> Result<(), RepoError> {
         connect::check_address(url)?;
+        // What was found out about another place says nothing of this one.
+        for key in ["conditions", "unfinished"] {
+            self.config().unset(Scope::Repository, &format!("remote.{name}.{key}"))?;
+        }
         self.config().set(Scope::Repository, &format!("remote.{name}.url"), url)
     }
 
@@ -106,6 +110,7 @@ impl Repo {
     pub fn remove_remote(&self, name: &str) -> Result<(), RepoError> {
         self.remote_url(name)?;
         self.move_tracking(name, None)?;
+        self.move_followers(name, None)?;
         self.forget_settings(name)
     }
 
@@ -121,7 +126,24 @@ impl Repo {
             self.config().set(Scope::Repository, &format!("remote.{to}.{key}"), value)?;
         }
         self.move_tracking(name, Some(to))?;
+        self.move_followers(name, Some(to))?;
         self.forget_settings(name)
+    }
+
+    /// Lets the branches that follow a remote follow it under another name, or nothing.
+    fn move_followers(&self, name: &str, to: Option<&str>) -> Result<(), RepoError> {
+        for branch in self.view()?.state.branches()?.into_keys() {
+            let Some((_, there)) = self.upstream(&branch)?.filter(|(remote, _)| remote == name) else { continue };
+            match to {
+                Some(to) => self.set_upstream(&branch, to, &there)?,
+                None => {
+                    for key in ["remote", "merge"] {
+                        self.config().unset_at(Scope::Repository, &["branch", &branch, key])?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn settings_of(&self, name: &str) -> Result<Vec<(String, String)>, RepoError> {

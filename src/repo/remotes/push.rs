@@ -1,11 +1,13 @@
 //! `push`: sends what a remote lacks, and moves its branches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::super::config::Scope;
 use super::super::{Repo, RepoError};
 use super::connect::{Remote, RemoteOptions};
+use super::fetch::condemned;
 use super::{RefChange, RefUpdate, tracking_key};
+use crate::base::name::check_ref;
 use crate::base::progress::Unit;
 use crate::base::{CommitId, ObjectId};
 use crate::chunk::Direction;
@@ -79,6 +81,7 @@ impl Repo {
         let mut done = Pushed { made: theirs.is_none(), ..Pushed::default() };
         let (mut changes, mut tips) = (BTreeMap::new(), Vec::new());
         for (branch, to) in &request.branches {
+            check_ref("branch", to)?;
             let tip = self.tip(&ours, branch)?;
             let old = theirs.as_ref().map_or(Ok(None), |view| view.state.branch(to))?;
             let tracked = ours.state.remote(&format!("{name}/{to}"))?;
@@ -127,11 +130,12 @@ impl Repo {
         let lacking = lack(&self.objects, &self.objects, tips, &known, &*self.progress);
         self.progress.finish();
         let lacking = lacking?;
-        let cargo = self.objects.plan_cargo(&lacking.wanted, &|id: ObjectId| lacking.shared.contains(&id))?;
+        let gone = theirs.as_ref().map_or_else(|| Ok(HashSet::new()), condemned)?;
+        let cargo = self.objects.plan_cargo(&lacking.wanted, &gone, &|id: ObjectId| lacking.shared.contains(&id))?;
         (done.commits, done.objects, done.bytes) = (lacking.commits.len() as u64, cargo.objects, cargo.bytes);
         if request.dry_run || changes.is_empty() {
             if !request.dry_run {
-                self.track(name, &done, &ours)?;
+                self.track(name, &done)?;
             }
             return Ok(done);
         }
@@ -162,21 +166,28 @@ impl Repo {
         let mut transaction = Transaction::new(theirs.clone());
         if theirs.is_none() {
             // What a clone checks out. A remote has no other HEAD.
-            let first = request.branches.first().map_or_else(|| ours.state.head(), |(_, to)| Ok(HeadRef::Branch(to.clone())))?;
-            transaction.set(HEAD, Some(first.encode()))?;
+            let current = ours.state.head()?;
+            let is_current = |(from, _): &&(String, String)| current == HeadRef::Branch(from.clone());
+            if let Some((_, to)) = request.branches.iter().find(is_current).or(request.branches.first()) {
+                transaction.set(HEAD, Some(HeadRef::Branch(to.clone()).encode()))?;
+            }
         }
         for (key, value) in &changes {
             transaction.set(key, value.clone())?;
         }
-        remote.repo.publish_as(self, transaction, "push").map_err(|error| match error {
-            RepoError::History(HistoryError::Moved { key }) => RepoError::refused_with(
-                format!("{} has moved there meanwhile", crate::history::name_of(&key)),
-                "fetch first: 'dsv pull' merges what came, then push again",
-            ),
-            other => other,
-        })?;
+        match remote.repo.publish_as(self, transaction, "push") {
+            Ok(_) => {}
+            Err(RepoError::History(HistoryError::Moved { key })) => {
+                // All go, or none.
+                let why = format!("{} has moved there meanwhile: fetch first, or 'dsv pull'", crate::history::name_of(&key));
+                let changed = done.refs.iter_mut().filter(|update| !matches!(update.kind, RefChange::Same | RefChange::Refused(_)));
+                changed.for_each(|update| update.kind = RefChange::Refused(why.clone()));
+                return Ok(done);
+            }
+            Err(error) => return Err(error),
+        }
         self.config().unset(Scope::Repository, &unfinished)?;
-        self.track(name, &done, &ours)?;
+        self.track(name, &done)?;
         Ok(done)
     }
 
@@ -192,7 +203,7 @@ impl Repo {
     }
 
     /// The commits of a remote's refs that are here, with all their ancestors, and the tips that are not.
-    fn commits_of(&self, theirs: Option<&View>) -> Result<(std::collections::HashSet<CommitId>, Vec<CommitId>), RepoError> {
+    fn commits_of(&self, theirs: Option<&View>) -> Result<(HashSet<CommitId>, Vec<CommitId>), RepoError> {
         let Some(view) = theirs else { return Ok(Default::default()) };
         let (mut here, mut missing) = (Vec::new(), Vec::new());
         let tags = view.state.tags()?.into_values().map(|tag| tag.commit);
@@ -203,12 +214,15 @@ impl Repo {
     }
 
     /// Notes where the remote's branches are now.
-    fn track(&self, name: &str, done: &Pushed, ours: &View) -> Result<(), RepoError> {
-        let mut transaction = Transaction::new(Some(ours.clone()));
+    fn track(&self, name: &str, done: &Pushed) -> Result<(), RepoError> {
+        let mut transaction = Transaction::new(Some(self.view()?));
         for update in done.refs.iter().filter(|update| !update.is_tag && !matches!(update.kind, RefChange::Refused(_))) {
             transaction.set(&tracking_key(name, &update.name), update.new.map(|commit| commit.as_bytes().to_vec()))?;
         }
-        self.publish(transaction, format!("push {name}"))?;
-        Ok(())
+        match self.publish(transaction, format!("push {name}")) {
+            // A fetch beside it knows as well where they are.
+            Ok(_) | Err(RepoError::History(HistoryError::Moved { .. })) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

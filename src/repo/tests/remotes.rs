@@ -112,9 +112,17 @@ fn a_remote_is_made_in_a_folder_of_its_own() {
     std::fs::create_dir(&taken).unwrap();
     std::fs::write(taken.join("thesis.tex"), "x").unwrap();
     ada.add_remote("origin", taken.to_str().unwrap()).unwrap();
+    assert!(ada.push("origin", &PushRequest { branches: vec![("main".into(), "a b".into())], ..PushRequest::default() }).is_err());
     let error = push(&ada, &["main"], Force::No).unwrap_err().to_string();
     assert!(error.contains("holds something else") && std::fs::read_dir(&taken).unwrap().count() == 1, "{error}");
     assert!(ada.fetch("origin", &FetchOptions::default()).unwrap_err().to_string().contains("no dsv repository"));
+    // What a first push that was cut has left is no obstacle.
+    std::fs::remove_file(taken.join("thesis.tex")).unwrap();
+    std::fs::create_dir(taken.join("packs")).unwrap();
+    assert!(push(&ada, &["main"], Force::No).unwrap().made);
+    let taken = dir.path().join("other");
+    std::fs::create_dir(&taken).unwrap();
+    ada.set_remote_url("origin", taken.to_str().unwrap()).unwrap();
     assert!(Repo::clone_from(taken.to_str().unwrap(), &dir.path().join("new"), &CloneOptions::default(), &options(), std::sync::Arc::new(NoProgress)).is_err());
     assert!(!dir.path().join("new").exists());
     assert!(matches!(ada.fetch("orgin", &FetchOptions::default()), Err(RepoError::NoRemote { nearest, .. }) if nearest == ["origin"]));
@@ -161,11 +169,14 @@ fn remotes_are_named_and_forgotten() {
     ada.add_remote("origin", hub.to_str().unwrap()).unwrap();
     assert!(matches!(ada.add_remote("origin", "x"), Err(RepoError::Taken { .. })));
     push(&ada, &["main"], Force::No).unwrap();
+    ada.set_upstream("main", "origin", "main").unwrap();
     ada.rename_remote("origin", "hub").unwrap();
+    assert_eq!(ada.upstream("main").unwrap(), Some(("hub".into(), "main".into())));
     assert_eq!(ada.default_remote().unwrap(), "hub");
     assert_eq!(ada.resolve("hub/main").unwrap(), ada.resolve("main").unwrap());
     assert!(ada.resolve("origin/main").is_err());
     ada.remove_remote("hub").unwrap();
+    assert_eq!(ada.upstream("main").unwrap(), None);
     assert!(ada.remotes().unwrap().is_empty() && ada.resolve("hub/main").is_err());
     ada.gc(&GcOptions { horizon_ms: 0, grace_ms: 0, ..GcOptions::default() }).unwrap();
     assert_eq!(table(&ada, "main", "frames"), cells(1));
@@ -250,6 +261,31 @@ mod network {
             }
         }
         assert!(requests >= 5, "{requests}");
+    }
+
+    #[test]
+    fn a_commit_made_anew_takes_nothing_away_where_its_push_breaks() {
+        let dir = tempfile::tempdir().unwrap();
+        for what in [Break::Fail, Break::LoseReply] {
+            for at in 0..u64::MAX {
+                let place = dir.path().join(format!("{what:?}{at}"));
+                let (ada, hub) = (start(&place.join("ada")), Arc::new(InMemory::new()));
+                ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+                // The same packs are wanted again, under the names that the head there lists.
+                ada.commit(&crate::repo::CommitOptions { message: Some("anew".into()), amend: true, ..Default::default() }).unwrap();
+                let forced = PushRequest { force: Force::Lease, ..request() };
+                let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
+                let _ = ada.push_to("origin", remote(breaking.clone()), &forced);
+                assert!(remote(hub.clone()).repo().verify().unwrap().faults.is_empty(), "{what:?} {at}");
+                let grace = fetched(&place.join("grace"), hub.clone());
+                assert_eq!(table(&grace, "origin/main", "frames"), cells(1), "{what:?} {at}");
+                ada.fetch_from("origin", &remote(hub.clone()), &remote(hub.clone()).existing().unwrap(), &FetchOptions::default()).unwrap();
+                assert!(!ada.push_to("origin", remote(hub), &forced).unwrap().is_refused());
+                if at >= breaking.requests() {
+                    break;
+                }
+            }
+        }
     }
 
     #[test]

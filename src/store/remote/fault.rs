@@ -13,6 +13,9 @@ const WRONG_CREDENTIALS: [&str; 6] =
 /// What is said where credentials were looked for in vain: the machine's own metadata server was asked last.
 const NO_CREDENTIALS: [&str; 5] = ["169.254.169.254", "metadata.google.internal", "instance metadata", "token endpoint", "credential"];
 
+/// What the error of a request says that took too long.
+pub const LATE: &str = "no answer in time";
+
 /// What failed at `path` of a remote.
 pub fn store_error(path: &str, error: &RemoteError) -> StoreError {
     let told = Told::of(error);
@@ -25,6 +28,7 @@ pub fn store_error(path: &str, error: &RemoteError) -> StoreError {
         (RemoteError::NotImplemented { .. } | RemoteError::NotSupported { .. }, _) => StoreError::ReadOnly { path },
         (RemoteError::PermissionDenied { .. }, _) => remote(RemoteFault::Denied, told.answer()),
         (RemoteError::Unauthenticated { .. }, _) => remote(RemoteFault::Credentials, told.answer()),
+        _ if told.root == LATE => remote(RemoteFault::Unreachable, "it did not answer in time".into()),
         _ if NO_CREDENTIALS.iter().any(|word| told.chain.contains(word)) => remote(RemoteFault::NoCredentials, "no credentials were found".into()),
         _ => match told.kind {
             Some(HttpErrorKind::Timeout) => remote(RemoteFault::Unreachable, "it did not answer in time".into()),

@@ -90,6 +90,15 @@ impl Location {
     }
 }
 
+/// Refuses the address of a server that carries a password or a query: it is kept in settings.
+pub fn check_endpoint(text: &str) -> Result<(), StoreError> {
+    if text.contains(['@', '?', '#']) {
+        let why = "an endpoint has no password or query in it: credentials come from the environment or from profiles".to_owned();
+        return Err(StoreError::Remote { path: hidden(text), fault: RemoteFault::Address, why });
+    }
+    Ok(())
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,11 +111,11 @@ impl fmt::Display for Location {
 
 /// An address for people, without what may be a secret in it.
 fn hidden(text: &str) -> String {
-    let text = text.split(['?', '#']).next().unwrap_or_default();
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
-        _ => text.to_owned(),
-    }
+    let (start, rest) = match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => (format!("{scheme}://...@"), host),
+        _ => (String::new(), text),
+    };
+    format!("{start}{}", rest.split(['?', '#']).next().unwrap_or_default())
 }
 
 /// Percent signs of an address as the characters that they stand for.
@@ -158,10 +167,7 @@ impl Connect {
     }
 
     fn client(&self) -> ClientOptions {
-        ClientOptions::new()
-            .with_allow_http(true)
-            .with_timeout(Duration::from_millis(self.timeout_ms))
-            .with_connect_timeout(Duration::from_millis(self.timeout_ms.min(10_000)))
+        ClientOptions::new().with_allow_http(true).with_timeout_disabled().with_connect_timeout(Duration::from_millis(self.timeout_ms.min(10_000)))
     }
 
     fn retry(&self) -> RetryConfig {
@@ -302,6 +308,7 @@ mod tests {
             ("s3://bucket/../a", "'..'"),
             ("https://ada:secret@host/a", "no password"),
             ("https://host/a?token=secret", "no password"),
+            ("https://ada:se?secret@host/a", "no password"),
         ] {
             let error = Location::parse(text).unwrap_err().to_string();
             assert!(error.contains(why) && !error.contains("secret"), "{text}: {error}");

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use object_store::PutMode;
+use object_store::{Error as RemoteError, PutMode};
 
 use super::super::{RemoteFault, Store, StoreError};
 use super::{HEAD, HEAD_BYTES_MAX, RemoteStore};
@@ -21,14 +21,7 @@ const ATTEMPTS_MAX: usize = 200;
 impl RemoteStore {
     pub(super) fn swap_locked(&self, expected: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError> {
         let own = self.take_lock(new)?;
-        let swapped = self.get_small(HEAD, HEAD_BYTES_MAX).and_then(|now| {
-            if now.as_ref().map(|(bytes, _)| bytes.as_slice()) != expected {
-                return Ok(false);
-            }
-            let version = self.put_if(HEAD, new.to_vec(), PutMode::Overwrite)?.map_err(|e| self.shared.error(HEAD, &e))?;
-            self.see(new, version);
-            Ok(true)
-        });
+        let swapped = self.swap_held(expected, new);
         // Whoever has taken it over meanwhile keeps it.
         if let Ok(Some((bytes, _))) = self.get_small(LOCK, LOCK_BYTES_MAX)
             && bytes == own
@@ -36,6 +29,33 @@ impl RemoteStore {
             let _ = self.delete(LOCK);
         }
         swapped
+    }
+
+    /// Swaps the head pointer while the lock is held. A store that heeds conditions after all is given one: not every writer may know of the lock.
+    fn swap_held(&self, expected: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError> {
+        let now = self.get_small(HEAD, HEAD_BYTES_MAX)?;
+        if now.as_ref().map(|(bytes, _)| bytes.as_slice()) != expected {
+            return Ok(false);
+        }
+        let mode = match now {
+            None => PutMode::Create,
+            Some((_, version)) if version.e_tag.is_some() || version.version.is_some() => PutMode::Update(version),
+            Some(_) => PutMode::Overwrite,
+        };
+        let written = match self.put_if(HEAD, new.to_vec(), mode)? {
+            Err(RemoteError::NotImplemented { .. } | RemoteError::NotSupported { .. }) => self.put_if(HEAD, new.to_vec(), PutMode::Overwrite)?,
+            other => other,
+        };
+        match written {
+            Ok(version) => {
+                self.see(new, version);
+                Ok(true)
+            }
+            Err(RemoteError::AlreadyExists { .. } | RemoteError::Precondition { .. }) => {
+                Ok(self.get_small(HEAD, HEAD_BYTES_MAX)?.is_some_and(|(bytes, _)| bytes == new))
+            }
+            Err(error) => Err(self.shared.error(HEAD, &error)),
+        }
     }
 
     /// Writes the lock once nobody else has it; returns what it holds.

@@ -15,6 +15,7 @@ mod upload;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -26,11 +27,15 @@ use fault::store_error;
 use limit::Limit;
 use upload::RemoteFile;
 
-pub use location::{Connect, Location, Scheme};
+pub use location::{Connect, Location, Scheme, check_endpoint};
 
 const HEAD: &str = "head";
 /// A head pointer lists at most some hundred packs: more bytes than these are none.
 const HEAD_BYTES_MAX: u64 = 4 << 20;
+/// For so many bytes of an answer room is made at once.
+const ROOM_BYTES: u64 = 8 << 20;
+/// A connection that brings fewer bytes a millisecond is as good as none.
+const BYTES_PER_MS_MIN: u64 = 8;
 /// What a swap that met a passing conflict waits before it asks again, in milliseconds.
 const CONFLICT_WAIT_MS: u64 = 50;
 const CONFLICTS_MAX: usize = 5;
@@ -50,6 +55,7 @@ struct Shared {
     shown: String,
     is_web: bool,
     limit: Limit,
+    timeout_ms: u64,
 }
 
 impl fmt::Debug for RemoteStore {
@@ -73,6 +79,12 @@ impl Shared {
         store_error(&self.shown(path), error)
     }
 
+    /// A request that must end within the time that its bytes may take.
+    async fn in_time<T>(&self, bytes: u64, request: impl Future<Output = Result<T, RemoteError>>) -> Result<T, RemoteError> {
+        let limit = Duration::from_millis(self.timeout_ms.saturating_add(bytes / BYTES_PER_MS_MIN));
+        tokio::time::timeout(limit, request).await.unwrap_or_else(|_| Err(RemoteError::Generic { store: "remote", source: fault::LATE.into() }))
+    }
+
     fn stopped(&self, path: &str, error: std::io::Error) -> StoreError {
         StoreError::io(self.shown(path), error)
     }
@@ -93,7 +105,11 @@ impl RemoteStore {
     /// The store that a client reaches: for tests, with a client that breaks.
     pub fn on(client: Arc<dyn ObjectStore>, prefix: String, shown: String, is_web: bool, connect: &Connect) -> RemoteStore {
         let limit = Limit::new(connect.concurrency, connect.bytes_per_second);
-        RemoteStore { shared: Arc::new(Shared { client, prefix, shown, is_web, limit }), seen: Mutex::default(), lock: connect.lock }
+        RemoteStore {
+            shared: Arc::new(Shared { client, prefix, shown, is_web, limit, timeout_ms: connect.timeout_ms }),
+            seen: Mutex::default(),
+            lock: connect.lock,
+        }
     }
 
     /// The address, for people.
@@ -111,7 +127,7 @@ impl RemoteStore {
         let future = request(shared.clone(), shared.place(path));
         runtime::wait(async move {
             let _turn = shared.limit.turn(bytes).await;
-            future.await
+            shared.in_time(bytes, future).await
         })
         .map_err(|e| self.shared.stopped(path, e))
     }
@@ -207,7 +223,7 @@ impl RemoteStore {
                         None if matches!(error, RemoteError::NotFound { .. }) => return Err(self.shared.error(HEAD, &error)),
                         None => {}
                     }
-                    std::thread::sleep(std::time::Duration::from_millis(CONFLICT_WAIT_MS));
+                    std::thread::sleep(Duration::from_millis(CONFLICT_WAIT_MS));
                 }
                 Err(error) => return Err(self.shared.error(HEAD, &error)),
             }
@@ -246,7 +262,16 @@ impl Store for RemoteStore {
         let asked = range.clone();
         let got = self.ask(path, wanted, |shared, place| async move {
             let options = GetOptions { range: Some(GetRange::Bounded(asked)), ..GetOptions::default() };
-            shared.client.get_opts(&place, options).await?.bytes().await
+            let mut stream = shared.client.get_opts(&place, options).await?.into_stream();
+            // Room is made for what comes, not for what a server claims; and no more is taken than was asked for.
+            let mut bytes = Vec::with_capacity(usize::try_from(wanted.min(ROOM_BYTES)).unwrap_or_default());
+            while let Some(part) = stream.try_next().await? {
+                bytes.extend_from_slice(&part);
+                if bytes.len() as u64 > wanted {
+                    break;
+                }
+            }
+            Ok(Bytes::from(bytes))
         })?;
         match got.map_err(|e| self.shared.error(path, &e)) {
             Ok(bytes) if bytes.len() as u64 == wanted => Ok(bytes),

@@ -37,7 +37,7 @@ pub fn send(shared: &Arc<Shared>, path: &str, length: u64, read: &(dyn Fn(Range<
                 let (part, limit) = (upload.put_part(PutPayload::from_bytes(bytes)), limit.clone());
                 waiting.push(runtime::start(async move {
                     let _turn = limit.limit.turn(to - from).await;
-                    part.await
+                    limit.in_time(to - from, part).await
                 }));
             }
             Err(error) => failed = Some(error),
@@ -75,7 +75,7 @@ fn put(shared: &Arc<Shared>, path: &str, bytes: Bytes) -> Result<(), StoreError>
         let _turn = client.limit.turn(length).await;
         // Over one that is there: its bytes are the same, and to ask for a condition costs some stores more.
         let options = PutOptions { mode: PutMode::Overwrite, ..PutOptions::default() };
-        client.client.put_opts(&place, PutPayload::from_bytes(bytes), options).await
+        client.in_time(length, client.client.put_opts(&place, PutPayload::from_bytes(bytes), options)).await
     });
     done.map_err(|e| shared.stopped(path, e))?.map_err(|e| shared.error(path, &e)).map(|_| ())
 }
