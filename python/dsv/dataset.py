@@ -173,6 +173,17 @@ class Dataset(Handle):
         """Which commit last set each cell of a column."""
         return self._json("blame", names=[self.name, column])
 
+    def log_row(self, row: Any, revision: str = "HEAD") -> list[Line]:
+        """What became of one row, named by its key: the commits that added, changed or removed it."""
+        return self._json("log", "--row", str(row), [revision, "--", self.name])
+
+    def sample(self, rows: int = 10, seed: int | None = None) -> list[dict[str, Any]]:
+        """Rows drawn at random; the same ones for the same seed."""
+        import random
+
+        count = len(self)
+        return self[sorted(random.Random(seed).sample(range(count), min(rows, count)))]
+
     def set_key(self, *columns: str) -> None:
         """Tells rows apart by these columns."""
         self._writable()

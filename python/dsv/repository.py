@@ -158,6 +158,18 @@ class Handle:
         """Names a commit for good."""
         self._json("tag", _message(message), names=[name, revision])
 
+    def delete_tag(self, name: str) -> None:
+        """Deletes a tag."""
+        self._json("tag", "-d", names=[name])
+
+    def rename_branch(self, old: str, new: str, force: bool = False) -> None:
+        """Gives a branch another name; its uncommitted changes go with it. ``force`` lets it replace another branch."""
+        self._json("branch", "-m", "--force" if force else None, names=[old, new])
+
+    def bisect(self, good: str, bad: str, query: str) -> Line:
+        """The commit at which a query that gives one value, true or false, turned from true to false."""
+        return self._json("bisect", "--query", query, names=[good, bad])[-1]
+
     def tags(self) -> list[Line]:
         """The tags."""
         return self._json("tag")
