@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, overload
 
 from . import _dsv
-from ._values import cell, columns_of, parameters, speaks_arrow
+from ._values import MEDIA, cell, columns_of, parameters, speaks_arrow
 from .errors import NotFoundError, UsageError
 from .loading import DataLoader
 from .progress import shown
@@ -103,7 +103,11 @@ class Dataset(Handle):
         types = self.types
         if speaks_arrow(data):
             return self._core.insert_arrow(self.name, data, on_key)
-        return self._core.insert(self.name, columns_of(data, types), on_key)
+        columns = columns_of(data, types)
+        for name in self.key:
+            if None in columns.get(name, ()):
+                raise UsageError(f"column '{name}', row {columns[name].index(None)}: it is None, and the column is of the key")
+        return self._core.insert(self.name, columns, on_key)
 
     def update(self, where: str | None = None, /, set: dict[str, Any] | None = None, **values: Any) -> int:
         """Sets cells of the rows for which ``where`` is true: ``ds.update("quality < :q", set={"label": "bad"}, q=0.2)``. Returns how many rows."""
@@ -112,6 +116,11 @@ class Dataset(Handle):
             raise UsageError("there is nothing to set", ['write ds.update("id = 3", set={"label": "cat"})'])
         types = self.types
         named = {f"set_{at}": cell(name, value, types.get(name, "")) for at, (name, value) in enumerate(set.items())}
+        for at, name in enumerate(set):
+            value, ty = named[f"set_{at}"], types.get(name, "")
+            # What `append` refuses is no cell here either.
+            if ty in MEDIA and value is not None and not (self.query("SELECT media_type(:file) AS t", file=value).one() or "").startswith(f"{ty}/"):
+                raise UsageError(f"column '{name}': the bytes are no {ty}")
         assigned = ", ".join(f"{_quoted(name)} = :set_{at}" for at, name in enumerate(set))
         sql = f"UPDATE {_quoted(self.name)} SET {assigned}" + (f" WHERE {where}" if where else "")
         return self.execute(sql, **named, **values) or 0
@@ -178,7 +187,7 @@ class Dataset(Handle):
         return self._json("log", "--row", str(row), [revision, "--", self.name])
 
     def sample(self, rows: int = 10, seed: int | None = None) -> list[dict[str, Any]]:
-        """Rows drawn at random; the same ones for the same seed."""
+        """Rows drawn at random by Python's generator, in the table's order; the same ones for the same seed, and others than those of ``dsv sample``."""
         import random
 
         count = len(self)

@@ -112,7 +112,7 @@ class Handle:
     # SQL
 
     def query(self, sql: str, *, at: str | None = None, **values: Any) -> Result:
-        """Asks in SQL. ``:name`` in it is the value given by that name: a number, a text, or a vector as a list or an array."""
+        """Asks in SQL. ``:name`` in it is the value given by that name: a number, a text, bytes, a dict as JSON, or a vector as a list or an array."""
         return Result(self._core, sql, parameters(values), at)
 
     def execute(self, sql: str, **values: Any) -> int | None:
@@ -266,7 +266,7 @@ class Handle:
         return self._json("fetch", "--prune" if prune else None, names=[remote, *branches])
 
     def pull(self, remote: str | None = None, branch: str | None = None, *, rebase: bool = False) -> list[Line]:
-        """Fetches, and merges what came into this branch, or with ``rebase`` puts its own commits on top."""
+        """Fetches, and merges what came into this branch, or with ``rebase`` puts its own commits on top. Returns what :meth:`merge` or :meth:`rebase` told. Conflicts raise RefusedError, and :meth:`conflicts` lists them."""
         return self._json("pull", "--rebase" if rebase else None, names=[remote, branch])
 
     def push(

@@ -111,7 +111,7 @@ def test_every_type_comes_back() -> None:
         ({"photo": [7]}, "column 'photo', row 0: int is no file"),
         ({"id": [70], "notes": ["{not json"]}, "column 'notes', row 0: "),
         ({"id": [70], "notes": [{1, 2}]}, "column 'notes', row 0: set {1, 2} is no str or what json.dumps takes"),
-        ({"id": [None]}, "null"),
+        ({"id": [70, None]}, "column 'id', row 1: it is None, and the column is of the key"),
         ({"id": [3]}, "3"),
         ({"id": [2**70]}, "column 'id', row 0: int 1180591620717411303424 is no whole number"),
         ({"species": "wren"}, "column 'species' is str, not a list of values"),
@@ -205,5 +205,7 @@ def test_cells_are_set_to_what_columns_take(birds: dsv.Dataset) -> None:
     assert birds.query("SELECT id FROM birds WHERE photo = :file", file=bytearray(file)).to_list() == [{"id": 3}]
     birds.update(set={"photo": None})
     assert birds["photo"][:] == [None] * 20
+    with pytest.raises(dsv.UsageError, match="column 'photo': the bytes are no image"):
+        birds.update("id = 1", set={"photo": b"nothing"})
     with pytest.raises(dsv.UsageError, match="photo.*nowhere.png"):
         birds.update("id = 1", set={"photo": "nowhere.png"})
