@@ -163,6 +163,26 @@ def test_two_writers_do_not_lose_each_others_rows(birds: dsv.Dataset) -> None:
     assert len(birds) == 50 == len(other)
 
 
+def test_two_processes_write(birds: dsv.Dataset) -> None:
+    code = "import dsv\nds = dsv.open('birds')\nfor n in range(2000, 2060):\n    while True:\n        try: ds.append({'id': [n]})\n        except dsv.DsvError as error: assert 'another' in str(error) or 'moved' in str(error), error\n        else: break"
+    other = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    told = 0
+    # Not before the other is at it.
+    while birds.query("SELECT count(*) FROM birds WHERE id >= 2000").one() == 0:
+        assert other.poll() in (None, 0)
+    for number in range(1000, 1015):
+        while True:
+            try:
+                birds.append({"id": [number]})
+                break
+            except dsv.DsvError as error:
+                # Whoever was slower is told so, and nothing of his is there.
+                assert "another" in str(error) or "moved" in str(error), error
+                told += 1
+    assert other.wait(120) == 0
+    assert sorted(row for row in birds["id"][:] if row >= 1000) == [*range(1000, 1015), *range(2000, 2060)], told
+
+
 def test_handles_are_pickled_and_forked(birds: dsv.Dataset) -> None:
     again = pickle.loads(pickle.dumps(birds))
     assert len(again) == 20 and again[3] == birds[3]
