@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ChunkError;
 use super::catalogue::{Catalogued, PackFile};
-use super::objects::{Objects, Place};
+use super::objects::Objects;
+use super::place::Place;
 use crate::base::{ObjectId, PackId, Progress};
 use crate::format::pack::{IndexEntry, Kind};
 use crate::store::StoreError;

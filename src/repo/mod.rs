@@ -150,6 +150,9 @@ impl Repo {
         let objects = Arc::new(Objects::new(self.objects.store().clone(), self.objects.limits().clone()));
         let ledger = Arc::new(StoreLedger::new(objects.clone()));
         let options = self.open_options();
+        if let Some(dir) = &self.dir {
+            remotes::look_beyond(&objects, dir, &options)?;
+        }
         let repo = Repo::assemble(self.dir.clone(), objects, ledger, &options);
         Ok(Repo { pinned: Some(branch.to_owned()), progress: self.progress.clone(), ..repo })
     }

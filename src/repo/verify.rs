@@ -31,6 +31,8 @@ pub struct Verification {
     pub bytes: u64,
     /// Objects that a branch, a tag, a working state or an operation reaches.
     pub reached: u64,
+    /// Objects that a lazy clone left on its remote, as far as it knows them.
+    pub elsewhere: u64,
     /// What is wrong; nothing, if all is well.
     pub faults: Vec<Fault>,
 }
@@ -70,11 +72,14 @@ impl Repo {
             by_object,
             faults: std::mem::take(&mut found.faults),
             at_end: false,
+            elsewhere: 0,
             told: HashSet::new(),
         };
         let mut reach = Reach::new(&self.objects, &mut finder);
         let walked = reach.operations(&view, i64::MIN);
         found.reached = reach.into_seen().len() as u64;
+        found.reached -= finder.elsewhere;
+        found.elsewhere = finder.elsewhere;
         found.faults = finder.faults;
         self.progress.finish();
         if self.progress.interrupted() {
@@ -126,6 +131,8 @@ struct Finder<'a> {
     faults: Vec<Fault>,
     /// True once the operation log has ended where garbage collection cut it.
     at_end: bool,
+    /// Objects that only the remote of a lazy clone has.
+    elsewhere: u64,
     /// Faults that were found on the way, so that each is told once.
     told: HashSet<String>,
 }
@@ -167,6 +174,10 @@ impl Visitor for Finder<'_> {
         }
         match self.objects.contains(id) {
             Ok(true) => {}
+            Ok(false) if self.objects.is_partial() => {
+                self.elsewhere += 1;
+                return Ok(false);
+            }
             Ok(false) => self.fault(ChunkError::Missing { object: id }.into(), place)?,
             Err(error) => self.fault(error.into(), place)?,
         }

@@ -13,7 +13,7 @@ use crate::cli::ui::format;
 /// Reads every object that a branch, a tag, a working state or an operation reaches, and compares it with its id. Each fault is told with what it
 /// harms. Exits with 3 where there is one.
 ///
-/// With --json, a line for each fault: {"fault", "object", "pack", "harms"}; then {"packs", "objects", "bytes", "reached", "faults"}.
+/// With --json, a line for each fault: {"fault", "object", "pack", "harms"}; then {"packs", "objects", "bytes", "reached", "elsewhere", "faults"}.
 ///
 /// Examples:
 ///
@@ -41,7 +41,7 @@ impl Verify {
         }
         if context.ui.json {
             let line = json!({
-                "packs": found.packs, "objects": found.objects, "bytes": found.bytes, "reached": found.reached, "faults": found.faults.len(),
+                "packs": found.packs, "objects": found.objects, "bytes": found.bytes, "reached": found.reached, "elsewhere": found.elsewhere, "faults": found.faults.len(),
             });
             writeln!(out, "{line}")?;
         }
@@ -52,6 +52,9 @@ impl Verify {
             return Err(error.hint("reading what is harmed fails rather than giving wrong data; copy the object's pack from another copy of the repository"));
         }
         context.ui.note(format!("All is well: {read}, {} reached", format::count(found.reached)));
+        if found.elsewhere > 0 {
+            context.ui.note(format!("{} of this lazy clone are on its remote, with all below them", format::plural(found.elsewhere, "object")));
+        }
         Ok(())
     }
 }
