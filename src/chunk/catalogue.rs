@@ -128,6 +128,8 @@ struct Inner {
     objects: IdMap<(u32, u32)>,
     /// Packs whose index is still to be read, the newest first.
     waiting: VecDeque<Arc<PackFile>>,
+    /// Packs that are passed over, whatever a head lists.
+    ignored: HashSet<PackId>,
     /// The part of the catalogue that is still to be read.
     older: Option<ObjectId>,
     /// Counts changes, so that what was read meanwhile is not merged into another catalogue.
@@ -179,6 +181,11 @@ impl Catalogue {
         inner.known.insert(pack.entry.id, pack.clone());
         inner.unpublished.push(pack.clone());
         inner.merge(pack);
+    }
+
+    /// Passes over these packs from the next head on.
+    pub fn ignore(&self, packs: Vec<PackId>) {
+        self.write().ignored.extend(packs);
     }
 
     /// A pack by its id.
@@ -311,7 +318,7 @@ impl Inner {
 
     /// Puts a pack of a head's catalogue behind those that are known.
     fn list(&mut self, entry: PackEntry, before: &mut HashMap<PackId, Arc<PackFile>>) {
-        if self.known.contains_key(&entry.id) {
+        if self.known.contains_key(&entry.id) || self.ignored.contains(&entry.id) {
             return;
         }
         let pack = before.remove(&entry.id).filter(|pack| pack.entry == entry).unwrap_or_else(|| Arc::new(PackFile::new(entry)));

@@ -314,7 +314,7 @@ impl Objects {
         Ok(id)
     }
 
-    fn put_new(&self, kind: Kind, id: ObjectId, content: &[u8]) -> Result<(), ChunkError> {
+    pub(super) fn put_new(&self, kind: Kind, id: ObjectId, content: &[u8]) -> Result<(), ChunkError> {
         let length = content.len() as u64;
         let entry = IndexEntry { id, kind, frame: None, offset: 0, length, header: 0 };
         loop {
@@ -362,6 +362,11 @@ impl Objects {
         Ok(self.locate(id.into(), usize::MAX)?.is_some())
     }
 
+    /// The pack in which an object is found; all zeros while it is in none yet.
+    pub fn pack_of(&self, id: ObjectId) -> Result<Option<PackId>, ChunkError> {
+        Ok(self.locate(id, usize::MAX)?.map(|place| place.pack_id()))
+    }
+
     /// True if an object that is about to be written is there already, which is then noted.
     pub(super) fn reuse(&self, id: ObjectId, indexes: usize) -> Result<bool, ChunkError> {
         match self.locate(id, indexes)? {
@@ -393,7 +398,7 @@ impl Objects {
         if self.reuse(entry.id, NEAR_INDEXES)? { Ok(()) } else { self.append_data(entry, &[stored]) }
     }
 
-    fn append_data(&self, entry: IndexEntry, parts: &[&[u8]]) -> Result<(), ChunkError> {
+    pub(super) fn append_data(&self, entry: IndexEntry, parts: &[&[u8]]) -> Result<(), ChunkError> {
         loop {
             let pack = self.data_pack();
             if let Some((entry, length)) = pack.append(self.store.as_ref(), self.limits.memory_bytes, entry.clone(), parts)? {

@@ -108,6 +108,21 @@ impl Objects {
         failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
+    /// Writes an object anew in `to`, though it may be there already, damaged; it is verified on its way.
+    pub fn bring_anew(&self, id: ObjectId, to: &Objects) -> Result<(), ChunkError> {
+        self.at_place(id, |place| {
+            let entry = place.entry();
+            if entry.kind == Kind::Chunk {
+                to.append_data(entry.clone(), &[&self.read_checked(place)?])?;
+                // It may be known from where it was damaged.
+                to.chunks.remove(&id.into());
+                Ok(())
+            } else {
+                to.put_new(entry.kind, id, &self.read_content(entry.kind, place)?)
+            }
+        })
+    }
+
     fn carry_pack(&self, pack: &Arc<PackFile>, to: &Objects, direction: Direction, again: bool, progress: &dyn Progress) -> Result<(), ChunkError> {
         let (entry, path) = (pack.entry, pack.entry.path());
         let sound = |objects: &Objects| -> Result<(), ChunkError> {

@@ -9,14 +9,16 @@ use super::{Repo, RepoError};
 use crate::base::parallel::on_all_cores;
 use crate::base::progress::Unit;
 use crate::base::{ObjectId, PackId, Progress};
-use crate::chunk::verify::Problem;
+use crate::chunk::verify::{Problem, Verified};
 use crate::chunk::{ChunkError, Objects, read_chain};
 use crate::format::head::{Head, PackEntry};
 use crate::format::pack::Kind;
 use crate::history::HistoryError;
 use crate::history::reach::{Place, Reach, Visitor, is_forgotten};
-use crate::store::StoreError;
+use crate::store::{MemoryStore, StoreError};
 
+/// Packs of a remote up to this size are checked in memory.
+const FAR_PACK_BYTES_MAX: u64 = 256 << 20;
 /// So many places that a fault harms are told.
 const HARMS_MAX: usize = 4;
 
@@ -92,8 +94,7 @@ impl Repo {
 
     fn verify_packs(&self, packs: &[PackEntry]) -> Result<Verification, RepoError> {
         self.progress.start("hashing", Some(packs.iter().map(|pack| pack.length).sum()), Unit::Bytes);
-        let progress: &Arc<dyn Progress> = &self.progress;
-        let results: Vec<_> = on_all_cores(|| packs.par_iter().map(|pack| (pack, self.objects.verify_pack(pack, &**progress))).collect());
+        let results: Vec<_> = on_all_cores(|| packs.par_iter().map(|pack| (pack, self.verify_one(pack))).collect());
         self.progress.finish();
         let mut found = Verification { packs: packs.len() as u64, ..Default::default() };
         for (pack, result) in results {
@@ -109,6 +110,21 @@ impl Repo {
             found.faults.extend(problems.into_iter().map(|p| Fault { why: p.why, object: p.object, pack: Some(p.pack), harms: Vec::new() }));
         }
         Ok(found)
+    }
+
+    fn verify_one(&self, pack: &PackEntry) -> Result<Verified, ChunkError> {
+        let (store, length) = (self.objects.store(), pack.length);
+        if !store.is_far() || length > FAR_PACK_BYTES_MAX {
+            return self.objects.verify_pack(pack, &*self.progress);
+        }
+        // From afar it comes as a whole, not object by object.
+        let near = MemoryStore::new();
+        match store.read_whole(&pack.path(), length) {
+            Ok(bytes) => near.put(&pack.path(), bytes),
+            Err(StoreError::NotFound { .. } | StoreError::Large { .. }) => return self.objects.verify_pack(pack, &*self.progress),
+            Err(error) => return Err(error.into()),
+        }
+        Objects::new(Arc::new(near), self.objects.limits().clone()).verify_pack(pack, &*self.progress)
     }
 
     /// Takes back faults of packs that have left the catalogue meanwhile, folded or collected by another process.
