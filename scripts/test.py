@@ -3,7 +3,7 @@
 
 usage: test.py [--full] [--rust]
 
---rust leaves the Python package out. --full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch, package, torch, jax.
+--rust leaves the Python package out. --full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch, seaweedfs, azurite, s3rver, gcs, package, torch, jax.
 A test that cannot run says so in a line `skipped: NAME: reason` on its output.
 
 The Python package is built as a wheel and tested by pytest in an environment of its own, under $XDG_CACHE_HOME/dsv, made where it is absent: PyTorch alone is some gigabytes. DSV_SKIP=torch leaves PyTorch out, DSV_SKIP=python
@@ -115,27 +115,36 @@ def prepare_slt():
     return str(path)
 
 
-def prepare_postgres():
-    """The folder of PostgreSQL with pgvector, for Node: installed once for each list of packages."""
-    if os.environ.get("DSV_TEST_PGVECTOR"):
-        return os.environ["DSV_TEST_PGVECTOR"]
-    folder, wanted = ORACLES / "postgres", ROOT / "scripts" / "package.json"
+def prepare_node(variable, folder, wanted, what):
+    """The folder of packages for Node, installed once for each list of them."""
+    if os.environ.get(variable):
+        return os.environ[variable]
     stamp, digest = folder / "package.sha256", hashlib.sha256(wanted.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return str(folder)
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        say("warning: PostgreSQL with pgvector runs within Node, and node and npm are not here")
+        say(f"warning: {what} run within Node, and node and npm are not here")
         return None
-    say("fetching PostgreSQL with pgvector, for Node ...")
+    say(f"fetching {what}, for Node ...")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(wanted, folder / "package.json")
     done = subprocess.run([npm, "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        say(f"warning: the packages of scripts/package.json cannot be installed: {(done.stderr.strip().splitlines() or [''])[-1]}")
+        say(f"warning: the packages of {wanted.relative_to(ROOT)} cannot be installed: {(done.stderr.strip().splitlines() or [''])[-1]}")
         return None
     stamp.write_text(digest)
     return str(folder)
+
+
+def prepare_postgres():
+    """The folder of PostgreSQL with pgvector."""
+    return prepare_node("DSV_TEST_PGVECTOR", ORACLES / "postgres", ROOT / "scripts" / "package.json", "PostgreSQL and pgvector")
+
+
+def prepare_stores():
+    """The folder of object stores that the tests of remotes start."""
+    return prepare_node("DSV_TEST_STORES", ORACLES / "stores", ROOT / "scripts" / "stores" / "package.json", "azurite and s3rver")
 
 
 def prepare_tpch(full, python):
@@ -307,7 +316,7 @@ def main():
     began = time.monotonic()
     tally = Tally()
     python = prepare_python()
-    oracles = {"DSV_TEST_PYTHON": python, "DSV_TEST_SLT": prepare_slt(), "DSV_TEST_PGVECTOR": prepare_postgres(), "DSV_TEST_TPCH": prepare_tpch(full, python)}
+    oracles = {"DSV_TEST_PYTHON": python, "DSV_TEST_SLT": prepare_slt(), "DSV_TEST_PGVECTOR": prepare_postgres(), "DSV_TEST_STORES": prepare_stores(), "DSV_TEST_TPCH": prepare_tpch(full, python)}
     run_cargo(tally, full, oracles)
     package = None if "--rust" in sys.argv[1:] else prepare_package(tally)
     if package is not None:

@@ -15,8 +15,8 @@ use crate::cli::ui::table::width;
 ///
 ///   a path, file:///path    a folder, of this machine or mounted
 ///   s3://bucket/path        AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; AWS_REGION; AWS_ENDPOINT_URL for other stores than Amazon's
-///   gs://bucket/path        GOOGLE_APPLICATION_CREDENTIALS
-///   az://container/path     AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY
+///   gs://bucket/path        GOOGLE_APPLICATION_CREDENTIALS; STORAGE_EMULATOR_HOST for others than Google's
+///   az://container/path     AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY; AZURE_STORAGE_ENDPOINT for others than Microsoft's
 ///   https://host/path       any web server, read only; DSV_TOKEN as a bearer token
 ///
 /// With --json, a line for each remote: {"remote", "url"}.

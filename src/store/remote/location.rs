@@ -268,9 +268,14 @@ const GS_VARIABLES: [(&str, &str); 3] = [
     ("GOOGLE_SERVICE_ACCOUNT_KEY", "google_service_account_key"),
     ("GOOGLE_APPLICATION_CREDENTIALS", "google_application_credentials"),
 ];
-const AZ_VARIABLES: [(&str, &str); 8] = [
+/// Of those that mean the same the later ones win.
+const AZ_VARIABLES: [(&str, &str); 12] = [
+    ("AZURE_STORAGE_ACCOUNT", "azure_storage_account_name"),
     ("AZURE_STORAGE_ACCOUNT_NAME", "azure_storage_account_name"),
+    ("AZURE_STORAGE_KEY", "azure_storage_account_key"),
     ("AZURE_STORAGE_ACCOUNT_KEY", "azure_storage_account_key"),
+    ("AZURE_STORAGE_ENDPOINT", "azure_storage_endpoint"),
+    ("AZURE_STORAGE_SAS_TOKEN", "azure_storage_sas_key"),
     ("AZURE_STORAGE_SAS_KEY", "azure_storage_sas_key"),
     ("AZURE_CLIENT_ID", "azure_client_id"),
     ("AZURE_CLIENT_SECRET", "azure_client_secret"),

@@ -317,8 +317,9 @@ impl Store for RemoteStore {
             return Err(StoreError::Remote { path: self.shared.shown(dir), fault: RemoteFault::NoList, why: "a web server does not list its files".into() });
         }
         let listed = self.request(dir, 0, |shared, place| async move { shared.client.list_with_delimiter(Some(&place)).await })?;
-        let now = chrono::Utc::now();
-        let files = listed.objects.into_iter().filter_map(|meta| {
+        let (now, folder) = (chrono::Utc::now(), self.shared.place(dir));
+        // Some stores keep a folder as a file without bytes, which then lies in itself.
+        let files = listed.objects.into_iter().filter(|meta| meta.location != folder).filter_map(|meta| {
             let age_ms = u64::try_from((now - meta.last_modified).num_milliseconds()).unwrap_or(0);
             Some(Listed { name: meta.location.filename()?.to_owned(), length: meta.size, age_ms })
         });
