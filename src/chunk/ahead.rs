@@ -8,8 +8,8 @@ use crate::base::ChunkId;
 
 /// Requests on their way for chunks that will be read soon.
 const AT_A_TIME: usize = 16;
-/// Chunks that wait for their turn; of more, the first to come are forgotten, for whoever reads them asks himself.
-const WAITING_MAX: usize = 256;
+/// Chunks that wait for their turn; those beyond are asked for by whoever reads them.
+const WAITING_MAX: usize = 1024;
 
 /// Chunks that are to come near.
 #[derive(Debug, Default)]
@@ -55,13 +55,8 @@ impl Objects {
         }
         let mut queue = self.ahead.queue();
         for id in chunks {
-            if self.chunks.get(&id).is_none() && queue.known.insert(id) {
+            if queue.waiting.len() < WAITING_MAX && self.chunks.get(&id).is_none() && queue.known.insert(id) {
                 queue.waiting.push_back(id);
-            }
-        }
-        while queue.waiting.len() > WAITING_MAX {
-            if let Some(forgotten) = queue.waiting.pop_front() {
-                queue.known.remove(&forgotten);
             }
         }
         let wanted = queue.waiting.len().min(AT_A_TIME);

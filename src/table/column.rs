@@ -91,6 +91,16 @@ impl ColumnReader {
         Ok(())
     }
 
+    /// Starts to bring what holds some slots, in any order, where it is far.
+    pub fn bring_slots(&mut self, slots: &[u64]) -> Result<(), TableError> {
+        let mut chunks = Vec::with_capacity(slots.len());
+        for slot in slots {
+            chunks.extend(chunk_of(&self.held(*slot)?.0));
+        }
+        self.objects.ahead(chunks);
+        Ok(())
+    }
+
     /// The values of a range of slots.
     pub fn read(&mut self, range: Range<u64>) -> Result<ArrayRef, TableError> {
         let mut parts = Vec::new();
