@@ -196,10 +196,31 @@ mod network {
     use crate::store::remote::tests::faults::{Break, Breaking};
     use crate::store::remote::{Connect, RemoteStore};
 
-    const BREAKS: [Break; 4] = [Break::Fail, Break::LoseReply, Break::Cut, Break::Flip];
+    const BREAKS: [Break; 8] = [Break::Fail, Break::LoseReply, Break::Hang, Break::Late, Break::Stall, Break::Cut, Break::Flip, Break::Gone];
+    /// What is waited for an answer that never comes; one that comes takes some microseconds.
+    const TIMEOUT_MS: u64 = 250;
+
+    /// A folder in memory, where the system has one: what breaks here is the network, and flushes to a disk would take most of the time of these many repositories.
+    fn scratch() -> tempfile::TempDir {
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    }
 
     fn remote(client: Arc<dyn ObjectStore>) -> Remote {
-        Remote::on(RemoteStore::on(client, "hub".into(), "mem://hub".into(), false, &Connect::new(|_| None)), &small())
+        reached(client, &Connect::new(|_| None))
+    }
+
+    /// A remote whose client breaks so: where no answer comes, none is long waited for.
+    fn broken(client: Arc<Breaking>, what: Break) -> Remote {
+        match what {
+            Break::Hang | Break::Late | Break::Stall => {
+                reached(client, &Connect { timeout_ms: TIMEOUT_MS, bytes_per_ms_min: 1 << 20, ..Connect::new(|_| None) })
+            }
+            _ => remote(client),
+        }
+    }
+
+    fn reached(client: Arc<dyn ObjectStore>, connect: &Connect) -> Remote {
+        Remote::on(RemoteStore::on(client, "hub".into(), "mem://hub".into(), false, connect), &small())
     }
 
     fn request() -> PushRequest {
@@ -224,14 +245,17 @@ mod network {
     }
 
     fn fetch(repo: &Repo, client: Arc<dyn ObjectStore>) -> Result<(), RepoError> {
-        let remote = remote(client);
+        fetch_from(repo, remote(client))
+    }
+
+    fn fetch_from(repo: &Repo, remote: Remote) -> Result<(), RepoError> {
         let theirs = remote.existing()?;
         repo.fetch_from("origin", &remote, &theirs, &FetchOptions::default()).map(drop)
     }
 
     #[test]
     fn a_push_that_breaks_at_any_request_loses_nothing() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let mut requests = 0;
         for what in BREAKS {
             for at in 0..u64::MAX {
@@ -241,16 +265,19 @@ mod network {
                 put(&ada, "frames", Some(2)).unwrap();
                 let second = commit(&ada, "second").unwrap();
                 let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
-                let pushed = ada.push_to("origin", remote(breaking.clone()), &request());
+                let pushed = ada.push_to("origin", broken(breaking.clone(), what), &request());
+                assert_eq!(breaking.lists(), 0, "a push lists nothing");
                 // Whatever was told: the branch there is the old one or the new one, whole.
                 let grace = fetched(&place.join("grace"), hub.clone());
                 let found = grace.resolve("origin/main").unwrap();
                 let is_new = found == second;
                 assert!(is_new || found == ada.resolve("main~1").unwrap(), "{what:?} {at}");
-                assert!(is_new || pushed.is_err(), "{what:?} {at}: told to be pushed, and is not");
+                // A head that seems not to be there is one that another made meanwhile.
+                let is_told = pushed.as_ref().map_or(true, |pushed| what == Break::Gone && pushed.is_refused());
+                assert!(is_new || is_told, "{what:?} {at}: told to be pushed, and is not");
                 assert_eq!(table(&grace, "origin/main", "frames"), cells(if is_new { 2 } else { 1 }), "{what:?} {at}");
                 // The same again succeeds.
-                ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+                assert!(!ada.push_to("origin", remote(hub.clone()), &request()).unwrap().is_refused(), "{what:?} {at}");
                 fetch(&grace, hub.clone()).unwrap();
                 assert_eq!(table(&grace, "origin/main", "frames"), cells(2));
                 assert!(remote(hub).repo().verify().unwrap().faults.is_empty(), "{what:?} {at}");
@@ -265,8 +292,8 @@ mod network {
 
     #[test]
     fn a_commit_made_anew_takes_nothing_away_where_its_push_breaks() {
-        let dir = tempfile::tempdir().unwrap();
-        for what in [Break::Fail, Break::LoseReply] {
+        let dir = scratch();
+        for what in [Break::Fail, Break::LoseReply, Break::Hang, Break::Late] {
             for at in 0..u64::MAX {
                 let place = dir.path().join(format!("{what:?}{at}"));
                 let (ada, hub) = (start(&place.join("ada")), Arc::new(InMemory::new()));
@@ -275,7 +302,7 @@ mod network {
                 ada.commit(&crate::repo::CommitOptions { message: Some("anew".into()), amend: true, ..Default::default() }).unwrap();
                 let forced = PushRequest { force: Force::Lease, ..request() };
                 let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
-                let _ = ada.push_to("origin", remote(breaking.clone()), &forced);
+                let _ = ada.push_to("origin", broken(breaking.clone(), what), &forced);
                 assert!(remote(hub.clone()).repo().verify().unwrap().faults.is_empty(), "{what:?} {at}");
                 let grace = fetched(&place.join("grace"), hub.clone());
                 assert_eq!(table(&grace, "origin/main", "frames"), cells(1), "{what:?} {at}");
@@ -290,7 +317,7 @@ mod network {
 
     #[test]
     fn a_fetch_that_breaks_at_any_request_keeps_nothing_false() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
         put(&ada, "more", Some(40)).unwrap();
         commit(&ada, "second").unwrap();
@@ -300,7 +327,8 @@ mod network {
                 let grace = init(&dir.path().join(format!("{what:?}{at}")));
                 grace.add_remote("origin", "s3://hub").unwrap();
                 let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
-                let done = fetch(&grace, breaking.clone());
+                let done = fetch_from(&grace, broken(breaking.clone(), what));
+                assert_eq!(breaking.lists(), 0, "a fetch lists nothing");
                 assert!(grace.verify().unwrap().faults.is_empty(), "{what:?} {at}");
                 if done.is_err() {
                     assert!(grace.resolve("origin/main").is_err());
@@ -316,8 +344,72 @@ mod network {
     }
 
     #[test]
+    fn a_push_to_a_store_that_is_behind_loses_nothing() {
+        let dir = scratch();
+        for goes_on in [false, true] {
+            for at in 0..u64::MAX {
+                let place = dir.path().join(format!("{goes_on}{at}"));
+                let (ada, hub) = (start(&place.join("ada")), Arc::new(InMemory::new()));
+                ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+                let old = Arc::new(hub.fork());
+                put(&ada, "frames", Some(2)).unwrap();
+                let second = commit(&ada, "second").unwrap();
+                ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+                put(&ada, "frames", Some(3)).unwrap();
+                let third = commit(&ada, "third").unwrap();
+                let breaking = Arc::new(Breaking::stale(hub.clone(), old, at, goes_on));
+                let pushed = ada.push_to("origin", remote(breaking.clone()), &request());
+                let grace = fetched(&place.join("grace"), hub.clone());
+                let found = grace.resolve("origin/main").unwrap();
+                assert!(found == third || found == second, "{at} {goes_on}: a commit that was pushed is gone");
+                let is_told = pushed.as_ref().map_or(true, Pushed::is_refused);
+                assert!(found == third || is_told, "{at} {goes_on}: told to be pushed, and is not");
+                assert!(!ada.push_to("origin", remote(hub.clone()), &request()).unwrap().is_refused(), "{at} {goes_on}");
+                fetch(&grace, hub.clone()).unwrap();
+                assert_eq!((grace.resolve("origin/main").unwrap(), table(&grace, "origin/main", "frames")), (third, cells(3)), "{at} {goes_on}");
+                assert!(remote(hub).repo().verify().unwrap().faults.is_empty(), "{at} {goes_on}");
+                if at >= breaking.requests() {
+                    assert!(pushed.is_ok_and(|pushed| !pushed.is_refused()) && at >= 4, "{at}");
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_fetch_from_a_store_that_is_behind_keeps_nothing_false() {
+        let dir = scratch();
+        let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
+        let first = ada.resolve("main").unwrap();
+        ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+        let old = Arc::new(hub.fork());
+        put(&ada, "more", Some(40)).unwrap();
+        let second = commit(&ada, "second").unwrap();
+        ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+        for goes_on in [false, true] {
+            for at in 0..u64::MAX {
+                let grace = init(&dir.path().join(format!("{goes_on}{at}")));
+                grace.add_remote("origin", "s3://hub").unwrap();
+                let breaking = Arc::new(Breaking::stale(hub.clone(), old.clone(), at, goes_on));
+                let done = fetch(&grace, breaking.clone());
+                assert!(grace.verify().unwrap().faults.is_empty(), "{at} {goes_on}");
+                match grace.resolve("origin/main") {
+                    Ok(found) => assert!(done.is_ok() && (found == first || found == second), "{at} {goes_on}"),
+                    Err(_) => assert!(done.is_err(), "{at} {goes_on}"),
+                }
+                fetch(&grace, hub.clone()).unwrap_or_else(|error| panic!("{at} {goes_on}: {error}"));
+                assert_eq!((table(&grace, "origin/main", "frames"), table(&grace, "origin/main", "more")), (cells(1), cells(40)), "{at} {goes_on}");
+                if at >= breaking.requests() {
+                    assert!(done.is_ok() && at >= 4, "{at}");
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_changed_cell_is_two_small_files() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let ada = Repo::init_with(&dir.path().join("ada"), "main", &options()).unwrap();
         put(&ada, "frames", Some(1)).unwrap();
         commit(&ada, "first").unwrap();
@@ -344,7 +436,7 @@ mod network {
 
     #[test]
     fn many_push_to_one_remote() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
         ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
         let pushers: Vec<Repo> = (0..4).map(|n| fetched(&dir.path().join(n.to_string()), hub.clone())).collect();
