@@ -1,5 +1,8 @@
 //! The one integration binary: many modules, linked once.
 
+#[path = "../../fixtures/proxy.rs"]
+#[allow(dead_code)] // The benchmarks use what the tests do not.
+mod proxy;
 #[path = "../../fixtures/scenes.rs"]
 #[allow(dead_code)] // The example writes what the tests only draw.
 mod scenes;

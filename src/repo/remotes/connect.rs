@@ -68,7 +68,8 @@ impl Remote {
     #[cfg(all(test, feature = "remote"))]
     pub fn on(store: RemoteStore, open: &OpenOptions) -> Remote {
         let store = Arc::new(store);
-        let objects = Arc::new(Objects::new(store.clone(), open.limits.clone()));
+        let cached = Arc::new(CachedStore::new(store.clone(), store.address().to_owned(), None));
+        let objects = Arc::new(Objects::new(cached, open.limits.clone()));
         let ledger = Arc::new(StoreLedger::shared(objects.clone()));
         Remote { url: store.address().to_owned(), repo: Repo { is_remote: true, ..Repo::assemble(None, objects, ledger, open) }, kind: Place::Network(store) }
     }

@@ -8,24 +8,24 @@ use crate::base::NoProgress;
 use crate::repo::remotes::{CloneOptions, Cloned, FetchOptions, Force, PushRequest, Pushed, RefChange};
 use crate::repo::{GcOptions, MergeRequest, Repo, RepoError};
 
-fn init(dir: &Path) -> Repo {
+pub fn init(dir: &Path) -> Repo {
     Repo::init_with(dir, "main", &small()).unwrap()
 }
 
-fn clone(from: &Path, dir: &Path) -> Cloned {
+pub fn clone(from: &Path, dir: &Path) -> Cloned {
     Repo::clone_from(from.to_str().unwrap(), dir, &CloneOptions::default(), &small(), std::sync::Arc::new(NoProgress)).unwrap()
 }
 
-fn push(repo: &Repo, branches: &[&str], force: Force) -> Result<Pushed, RepoError> {
+pub fn push(repo: &Repo, branches: &[&str], force: Force) -> Result<Pushed, RepoError> {
     let branches = branches.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
     repo.push("origin", &PushRequest { branches, force, ..PushRequest::default() })
 }
 
-fn table(repo: &Repo, revision: &str, name: &str) -> Vec<String> {
+pub fn table(repo: &Repo, revision: &str, name: &str) -> Vec<String> {
     read_table(repo.objects(), repo.snapshot_at(revision).unwrap().tables[name])
 }
 
-fn kinds(pushed: &Pushed) -> Vec<&RefChange> {
+pub fn kinds(pushed: &Pushed) -> Vec<&RefChange> {
     pushed.refs.iter().map(|update| &update.kind).collect()
 }
 
@@ -282,218 +282,4 @@ fn a_remote_is_collected_beside_those_who_use_it() {
     assert_eq!((table(&all, "main", "frames"), table(&all, "origin/side", "waste")), (cells(1), cells(100)));
     assert!(ada.open_remote("origin", &Default::default()).unwrap().repo().verify().unwrap().faults.is_empty());
     assert!(all.verify().unwrap().faults.is_empty());
-}
-
-#[cfg(feature = "remote")]
-mod network {
-    //! The same over a client that breaks at one request after the other.
-
-    use std::sync::Arc;
-
-    use object_store::ObjectStore;
-    use object_store::memory::InMemory;
-
-    use super::*;
-    use crate::repo::remotes::Remote;
-    use crate::store::remote::tests::faults::{Break, Breaking};
-    use crate::store::remote::{Connect, RemoteStore};
-
-    const BREAKS: [Break; 4] = [Break::Fail, Break::LoseReply, Break::Cut, Break::Flip];
-
-    fn remote(client: Arc<dyn ObjectStore>) -> Remote {
-        Remote::on(RemoteStore::on(client, "hub".into(), "mem://hub".into(), false, &Connect::new(|_| None)), &small())
-    }
-
-    fn request() -> PushRequest {
-        PushRequest { branches: vec![("main".into(), "main".into())], ..PushRequest::default() }
-    }
-
-    /// A repository with one commit, and a remote of that name.
-    fn start(dir: &Path) -> Repo {
-        let repo = init(dir);
-        put(&repo, "frames", Some(1)).unwrap();
-        commit(&repo, "first").unwrap();
-        repo.add_remote("origin", "mem://hub").ok();
-        repo.config().set(crate::repo::Scope::Repository, "remote.origin.url", "s3://hub").unwrap();
-        repo
-    }
-
-    fn fetched(dir: &Path, client: Arc<dyn ObjectStore>) -> Repo {
-        let repo = init(dir);
-        repo.add_remote("origin", "s3://hub").unwrap();
-        fetch(&repo, client).unwrap();
-        repo
-    }
-
-    fn fetch(repo: &Repo, client: Arc<dyn ObjectStore>) -> Result<(), RepoError> {
-        let remote = remote(client);
-        let theirs = remote.existing()?;
-        repo.fetch_from("origin", &remote, &theirs, &FetchOptions::default()).map(drop)
-    }
-
-    #[test]
-    fn a_push_that_breaks_at_any_request_loses_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut requests = 0;
-        for what in BREAKS {
-            for at in 0..u64::MAX {
-                let place = dir.path().join(format!("{what:?}{at}"));
-                let (ada, hub) = (start(&place.join("ada")), Arc::new(InMemory::new()));
-                ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
-                put(&ada, "frames", Some(2)).unwrap();
-                let second = commit(&ada, "second").unwrap();
-                let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
-                let pushed = ada.push_to("origin", remote(breaking.clone()), &request());
-                // Whatever was told: the branch there is the old one or the new one, whole.
-                let grace = fetched(&place.join("grace"), hub.clone());
-                let found = grace.resolve("origin/main").unwrap();
-                let is_new = found == second;
-                assert!(is_new || found == ada.resolve("main~1").unwrap(), "{what:?} {at}");
-                assert!(is_new || pushed.is_err(), "{what:?} {at}: told to be pushed, and is not");
-                assert_eq!(table(&grace, "origin/main", "frames"), cells(if is_new { 2 } else { 1 }), "{what:?} {at}");
-                // The same again succeeds.
-                ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
-                fetch(&grace, hub.clone()).unwrap();
-                assert_eq!(table(&grace, "origin/main", "frames"), cells(2));
-                assert!(remote(hub).repo().verify().unwrap().faults.is_empty(), "{what:?} {at}");
-                requests = breaking.requests();
-                if at >= requests {
-                    break;
-                }
-            }
-        }
-        assert!(requests >= 5, "{requests}");
-    }
-
-    #[test]
-    fn a_commit_made_anew_takes_nothing_away_where_its_push_breaks() {
-        let dir = tempfile::tempdir().unwrap();
-        for what in [Break::Fail, Break::LoseReply] {
-            for at in 0..u64::MAX {
-                let place = dir.path().join(format!("{what:?}{at}"));
-                let (ada, hub) = (start(&place.join("ada")), Arc::new(InMemory::new()));
-                ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
-                // The same packs are wanted again, under the names that the head there lists.
-                ada.commit(&crate::repo::CommitOptions { message: Some("anew".into()), amend: true, ..Default::default() }).unwrap();
-                let forced = PushRequest { force: Force::Lease, ..request() };
-                let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
-                let _ = ada.push_to("origin", remote(breaking.clone()), &forced);
-                assert!(remote(hub.clone()).repo().verify().unwrap().faults.is_empty(), "{what:?} {at}");
-                let grace = fetched(&place.join("grace"), hub.clone());
-                assert_eq!(table(&grace, "origin/main", "frames"), cells(1), "{what:?} {at}");
-                ada.fetch_from("origin", &remote(hub.clone()), &remote(hub.clone()).existing().unwrap(), &FetchOptions::default()).unwrap();
-                assert!(!ada.push_to("origin", remote(hub), &forced).unwrap().is_refused());
-                if at >= breaking.requests() {
-                    break;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_fetch_that_breaks_at_any_request_keeps_nothing_false() {
-        let dir = tempfile::tempdir().unwrap();
-        let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
-        put(&ada, "more", Some(40)).unwrap();
-        commit(&ada, "second").unwrap();
-        ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
-        for what in BREAKS {
-            for at in 0..u64::MAX {
-                let grace = init(&dir.path().join(format!("{what:?}{at}")));
-                grace.add_remote("origin", "s3://hub").unwrap();
-                let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
-                let done = fetch(&grace, breaking.clone());
-                assert!(grace.verify().unwrap().faults.is_empty(), "{what:?} {at}");
-                if done.is_err() {
-                    assert!(grace.resolve("origin/main").is_err());
-                    fetch(&grace, hub.clone()).unwrap_or_else(|error| panic!("{what:?} {at}: {error}"));
-                }
-                assert_eq!((table(&grace, "origin/main", "frames"), table(&grace, "origin/main", "more")), (cells(1), cells(40)), "{what:?} {at}");
-                if at >= breaking.requests() {
-                    assert!(done.is_ok());
-                    break;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_changed_cell_is_two_small_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let ada = Repo::init_with(&dir.path().join("ada"), "main", &options()).unwrap();
-        put(&ada, "frames", Some(1)).unwrap();
-        commit(&ada, "first").unwrap();
-        ada.add_remote("origin", "s3://hub").unwrap();
-        let hub: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
-        let mut small = 0;
-        for round in 0..20u8 {
-            ada.edit_table("frames", "a cell", |table| -> Result<_, RepoError> {
-                let value: arrow::array::ArrayRef = Arc::new(arrow::array::StringArray::from(vec![format!("mended {round}")]));
-                Ok(table.set_cells(ada.objects(), 0, &[u64::from(round) * 7], &value)?)
-            })
-            .unwrap();
-            commit(&ada, "a cell").unwrap();
-            let counting = Arc::new(Breaking::new(hub.clone(), u64::MAX, Break::Fail));
-            ada.push_to("origin", remote(counting.clone()), &request()).unwrap();
-            let (files, bytes) = counting.written();
-            // Now and then small packs are folded into one, which takes some more.
-            assert!(files <= 5 && bytes <= 32 << 10, "round {round}: {files} files, {bytes} bytes");
-            small += u32::from(files == 2);
-        }
-        assert!(small >= 15, "{small}");
-    }
-
-    #[test]
-    fn many_push_to_one_remote() {
-        let dir = tempfile::tempdir().unwrap();
-        let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
-        ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
-        let pushers: Vec<Repo> = (0..4).map(|n| fetched(&dir.path().join(n.to_string()), hub.clone())).collect();
-        std::thread::scope(|scope| {
-            for (n, repo) in (0u8..).zip(&pushers) {
-                let hub = hub.clone();
-                scope.spawn(move || {
-                    repo.create_branch("work", Some("origin/main"), false).unwrap();
-                    repo.switch("work", &crate::repo::SwitchOptions::default()).unwrap();
-                    // Two on one branch, two on one of their own.
-                    let there = if n < 2 { "main".to_owned() } else { format!("own-{n}") };
-                    for round in 0..6u8 {
-                        put(repo, &format!("t{n}"), Some(n * 20 + round)).unwrap();
-                        commit(repo, &format!("{n}.{round}")).unwrap();
-                        loop {
-                            let request = PushRequest { branches: vec![("work".into(), there.clone())], ..PushRequest::default() };
-                            match repo.push_to("origin", remote(hub.clone()), &request) {
-                                Ok(pushed) if !pushed.is_refused() => break,
-                                // Another was faster.
-                                Ok(_) | Err(RepoError::Refused { .. }) => {
-                                    fetch(repo, hub.clone()).unwrap();
-                                    repo.merge(&["origin/main".to_owned()], &MergeRequest::default()).unwrap();
-                                }
-                                Err(error) => panic!("{error}"),
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        let all = fetched(&dir.path().join("all"), hub.clone());
-        let messages = |revision: &str| -> Vec<String> {
-            let options = crate::repo::LogOptions { ranges: vec![revision.to_owned()], ..Default::default() };
-            all.log(&options).unwrap().iter().map(|entry| entry.commit.message.clone()).collect()
-        };
-        for n in 0..4 {
-            let found = messages(if n < 2 {
-                "origin/main"
-            } else if n == 2 {
-                "origin/own-2"
-            } else {
-                "origin/own-3"
-            });
-            let own: Vec<&String> = found.iter().filter(|message| message.starts_with(&format!("{n}."))).collect();
-            assert_eq!(own, ["5", "4", "3", "2", "1", "0"].map(|round| format!("{n}.{round}")).iter().collect::<Vec<_>>(), "{found:?}");
-        }
-        assert_eq!((table(&all, "origin/main", "t0"), table(&all, "origin/main", "t1")), (cells(5), cells(25)));
-        assert!(remote(hub).repo().verify().unwrap().faults.is_empty());
-    }
 }

@@ -143,6 +143,8 @@ pub struct Connect {
     pub retries: usize,
     /// Milliseconds after which a request that brought no answer has failed.
     pub timeout_ms: u64,
+    /// A connection that takes fewer bytes a millisecond is as good as none: what is sent has so much longer.
+    pub bytes_per_ms_min: u64,
     /// Requests at the same time, at most.
     pub concurrency: usize,
     /// Bytes a second, at most.
@@ -160,6 +162,7 @@ impl Connect {
             region: None,
             retries: 5,
             timeout_ms: 60_000,
+            bytes_per_ms_min: 8,
             concurrency: 16,
             bytes_per_second: None,
             lock: false,

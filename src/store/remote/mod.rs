@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{Error as RemoteError, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
+use object_store::{Error as RemoteError, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 
 use super::{Listed, NewFile, RemoteFault, Store, StoreError};
 use fault::store_error;
@@ -34,8 +35,6 @@ const HEAD: &str = "head";
 const HEAD_BYTES_MAX: u64 = 4 << 20;
 /// For so many bytes of an answer room is made at once.
 const ROOM_BYTES: u64 = 8 << 20;
-/// A connection that brings fewer bytes a millisecond is as good as none.
-const BYTES_PER_MS_MIN: u64 = 8;
 /// What a swap that met a passing conflict waits before it asks again, in milliseconds.
 const CONFLICT_WAIT_MS: u64 = 50;
 const CONFLICTS_MAX: usize = 5;
@@ -56,6 +55,7 @@ struct Shared {
     is_web: bool,
     limit: Limit,
     timeout_ms: u64,
+    bytes_per_ms_min: u64,
 }
 
 impl fmt::Debug for RemoteStore {
@@ -81,8 +81,18 @@ impl Shared {
 
     /// A request that must end within the time that its bytes may take.
     async fn in_time<T>(&self, bytes: u64, request: impl Future<Output = Result<T, RemoteError>>) -> Result<T, RemoteError> {
-        let limit = Duration::from_millis(self.timeout_ms.saturating_add(bytes / BYTES_PER_MS_MIN));
+        let limit = Duration::from_millis(self.timeout_ms.saturating_add(bytes / self.bytes_per_ms_min.max(1)));
         tokio::time::timeout(limit, request).await.unwrap_or_else(|_| Err(RemoteError::Generic { store: "remote", source: fault::LATE.into() }))
+    }
+
+    /// Asks for a file, or a part of it. Once it is answered, [`Self::next`] brings its bytes.
+    async fn get(&self, place: &Path, options: GetOptions) -> Result<GetResult, RemoteError> {
+        self.in_time(0, self.client.get_opts(place, options)).await
+    }
+
+    /// The next bytes of an answer. One that stops coming is given up at once, however much of it there is to come: a line that is slow goes on.
+    async fn next(&self, stream: &mut BoxStream<'static, Result<Bytes, RemoteError>>) -> Result<Option<Bytes>, RemoteError> {
+        self.in_time(0, stream.try_next()).await
     }
 
     fn stopped(&self, path: &str, error: std::io::Error) -> StoreError {
@@ -106,7 +116,7 @@ impl RemoteStore {
     pub fn on(client: Arc<dyn ObjectStore>, prefix: String, shown: String, is_web: bool, connect: &Connect) -> RemoteStore {
         let limit = Limit::new(connect.concurrency, connect.bytes_per_second);
         RemoteStore {
-            shared: Arc::new(Shared { client, prefix, shown, is_web, limit, timeout_ms: connect.timeout_ms }),
+            shared: Arc::new(Shared { client, prefix, shown, is_web, limit, timeout_ms: connect.timeout_ms, bytes_per_ms_min: connect.bytes_per_ms_min }),
             seen: Mutex::default(),
             lock: connect.lock,
         }
@@ -144,11 +154,11 @@ impl RemoteStore {
     /// A whole small file, and what tells this version of it from others.
     fn get_small(&self, path: &str, bytes_max: u64) -> Result<Option<(Vec<u8>, UpdateVersion)>, StoreError> {
         let got = self.ask(path, 0, |shared, place| async move {
-            let got = shared.client.get(&place).await?;
+            let got = shared.get(&place, GetOptions::default()).await?;
             let version = UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
             let mut bytes = Vec::new();
             let mut stream = got.into_stream();
-            while let Some(part) = stream.try_next().await? {
+            while let Some(part) = shared.next(&mut stream).await? {
                 bytes.extend_from_slice(&part);
                 if bytes.len() as u64 > bytes_max {
                     break;
@@ -260,10 +270,10 @@ impl Store for RemoteStore {
         let asked = range.clone();
         let got = self.ask(path, wanted, |shared, place| async move {
             let options = GetOptions { range: Some(GetRange::Bounded(asked)), ..GetOptions::default() };
-            let mut stream = shared.client.get_opts(&place, options).await?.into_stream();
+            let mut stream = shared.get(&place, options).await?.into_stream();
             // Room is made for what comes, not for what a server claims; and no more is taken than was asked for.
             let mut bytes = Vec::with_capacity(usize::try_from(wanted.min(ROOM_BYTES)).unwrap_or_default());
-            while let Some(part) = stream.try_next().await? {
+            while let Some(part) = shared.next(&mut stream).await? {
                 bytes.extend_from_slice(&part);
                 if bytes.len() as u64 > wanted {
                     break;

@@ -26,7 +26,8 @@ pub fn send(shared: &Arc<Shared>, path: &str, length: u64, read: &(dyn Fn(Range<
     let (client, place, limit) = (shared.clone(), shared.place(path), shared.clone());
     let fail = |e: &RemoteError| shared.error(path, e);
     let stopped = |e| shared.stopped(path, e);
-    let mut upload = runtime::wait(async move { client.client.put_multipart(&place).await }).map_err(stopped)?.map_err(|e| fail(&e))?;
+    let begun = runtime::wait(async move { client.in_time(0, client.client.put_multipart(&place)).await });
+    let mut upload = begun.map_err(stopped)?.map_err(|e| fail(&e))?;
     let mut waiting = Vec::new();
     let mut failed = None;
     let mut from = 0;
@@ -55,10 +56,15 @@ pub fn send(shared: &Arc<Shared>, path: &str, length: u64, read: &(dyn Fn(Range<
         }
         from = to;
     }
+    // A part that came after the upload was given up would stay.
+    for part in waiting {
+        let _ = part.and_then(runtime::Running::wait);
+    }
+    let limit = shared.clone();
     let ended = runtime::wait(async move {
         match failed {
-            None => (upload.complete().await.map(|_| ()), None),
-            Some(error) => (upload.abort().await, Some(error)),
+            None => (limit.in_time(0, upload.complete()).await.map(|_| ()), None),
+            Some(error) => (limit.in_time(0, upload.abort()).await, Some(error)),
         }
     });
     match ended.map_err(stopped)? {

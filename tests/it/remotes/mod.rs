@@ -2,6 +2,7 @@
 
 mod contend;
 mod lazy;
+mod network;
 mod servers;
 mod stores;
 mod suite;

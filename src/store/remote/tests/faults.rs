@@ -11,8 +11,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions,
-    PutPayload, PutResult, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
 /// What goes wrong.
@@ -22,10 +22,44 @@ pub enum Break {
     Fail,
     /// It is done, and its answer is lost.
     LoseReply,
+    /// It does nothing, and is never answered.
+    Hang,
+    /// It is done, and never answered.
+    Late,
+    /// Of what is read, the second half never comes.
+    Stall,
     /// Of what is read, the second half is missing.
     Cut,
     /// Of what is read, a bit is another.
     Flip,
+    /// What is read is not there, as if it had not been written yet.
+    Gone,
+    /// It is answered, if it reads or lists, by how the store was once.
+    Stale,
+}
+
+impl Break {
+    /// True where something is answered, but not what is there.
+    fn is_lie(self) -> bool {
+        matches!(self, Break::Stall | Break::Cut | Break::Flip | Break::Gone | Break::Stale)
+    }
+
+    /// How a request that this happens to ends, where it does not get through.
+    async fn end<T>(self, done: impl Future<Output = Result<T>>) -> Result<T> {
+        match self {
+            Break::Fail => Err(broken()),
+            Break::LoseReply => {
+                done.await?;
+                Err(broken())
+            }
+            Break::Hang => std::future::pending().await,
+            Break::Late => {
+                done.await?;
+                std::future::pending().await
+            }
+            _ => done.await,
+        }
+    }
 }
 
 /// A client whose `n`-th request, counted from 0, meets a [`Break`].
@@ -41,14 +75,20 @@ struct Shared {
     /// Files that were written, and their bytes.
     puts: AtomicU64,
     bytes: AtomicU64,
+    lists: AtomicU64,
     at: u64,
+    /// Whether all requests from there on meet it.
+    goes_on: bool,
     what: Break,
+    /// How the store was once.
+    old: Option<Arc<dyn ObjectStore>>,
 }
 
 impl Shared {
     /// Counts a request; how it breaks, if it does.
     fn step(&self) -> Option<Break> {
-        (self.requests.fetch_add(1, Ordering::SeqCst) == self.at).then_some(self.what)
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        (number == self.at || (self.goes_on && number > self.at)).then_some(self.what)
     }
 }
 
@@ -59,16 +99,26 @@ fn broken() -> Error {
 impl Breaking {
     /// Breaks `inner` at request `at`; never, where there are fewer.
     pub fn new(inner: Arc<dyn ObjectStore>, at: u64, what: Break) -> Breaking {
-        Breaking { inner, shared: Arc::new(Shared { requests: AtomicU64::new(0), puts: AtomicU64::new(0), bytes: AtomicU64::new(0), at, what }) }
+        let (requests, puts, bytes, lists) = Default::default();
+        Breaking { inner, shared: Arc::new(Shared { requests, puts, bytes, lists, at, goes_on: false, what, old: None }) }
+    }
+
+    /// Lets `old` answer what is read at request `at`, and where it `goes_on` at all later ones.
+    pub fn stale(inner: Arc<dyn ObjectStore>, old: Arc<dyn ObjectStore>, at: u64, goes_on: bool) -> Breaking {
+        let (requests, puts, bytes, lists) = Default::default();
+        Breaking { inner, shared: Arc::new(Shared { requests, puts, bytes, lists, at, goes_on, what: Break::Stale, old: Some(old) }) }
     }
 
     /// How many requests there were.
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::SeqCst)
     }
-}
 
-impl Breaking {
+    /// How many of them asked for a list.
+    pub fn lists(&self) -> u64 {
+        self.shared.lists.load(Ordering::SeqCst)
+    }
+
     /// How many files were written in one request each, and their bytes.
     pub fn written(&self) -> (u64, u64) {
         (self.shared.puts.load(Ordering::SeqCst), self.shared.bytes.load(Ordering::SeqCst))
@@ -86,43 +136,44 @@ impl ObjectStore for Breaking {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         self.shared.puts.fetch_add(1, Ordering::SeqCst);
         self.shared.bytes.fetch_add(payload.content_length() as u64, Ordering::SeqCst);
+        let put = self.inner.put_opts(location, payload, options);
         match self.shared.step() {
-            Some(Break::Fail) => Err(broken()),
-            Some(Break::LoseReply) => {
-                self.inner.put_opts(location, payload, options).await?;
-                Err(broken())
-            }
-            _ => self.inner.put_opts(location, payload, options).await,
+            Some(what) => what.end(put).await,
+            None => put.await,
         }
     }
 
     async fn put_multipart_opts(&self, location: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let begun = async {
+            let inner = self.inner.put_multipart_opts(location, options).await?;
+            Ok(Box::new(Parts { inner, shared: self.shared.clone() }) as Box<dyn MultipartUpload>)
+        };
         match self.shared.step() {
-            Some(Break::Fail | Break::LoseReply) => Err(broken()),
-            _ => Ok(Box::new(Parts { inner: self.inner.put_multipart_opts(location, options).await?, shared: self.shared.clone() })),
+            Some(what) => what.end(begun).await,
+            None => begun.await,
         }
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let found = match self.shared.step() {
-            Some(Break::Fail | Break::LoseReply) => return Err(broken()),
-            found => found,
-        };
-        let got = self.inner.get_opts(location, options).await?;
-        let Some(what) = found else { return Ok(got) };
+        let Some(what) = self.shared.step() else { return self.inner.get_opts(location, options).await };
+        if what == Break::Gone {
+            return Err(Error::NotFound { path: location.to_string(), source: "made to be gone".into() });
+        }
+        let from = if what == Break::Stale { self.shared.old.as_ref().unwrap_or(&self.inner) } else { &self.inner };
+        let got = what.end(from.get_opts(location, options)).await?;
+        if !what.is_lie() || what == Break::Stale {
+            return Ok(got);
+        }
         let (meta, range, attributes) = (got.meta.clone(), got.range.clone(), got.attributes.clone());
         let mut bytes = got.bytes().await?.to_vec();
+        let middle = bytes.len() / 2;
         match what {
-            Break::Cut => bytes.truncate(bytes.len() / 2),
-            _ => {
-                let middle = bytes.len() / 2;
-                if let Some(byte) = bytes.get_mut(middle) {
-                    *byte ^= 16;
-                }
-            }
+            Break::Flip => bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 16),
+            _ => bytes.truncate(middle),
         }
-        let payload = GetResultPayload::Stream(futures::stream::iter([Ok(Bytes::from(bytes))]).boxed());
-        Ok(GetResult { payload, meta, range, attributes })
+        let parts = futures::stream::iter([Ok(Bytes::from(bytes))]);
+        let stream = if what == Break::Stall { parts.chain(futures::stream::pending()).boxed() } else { parts.boxed() };
+        Ok(GetResult { payload: GetResultPayload::Stream(stream), meta, range, attributes })
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -130,15 +181,38 @@ impl ObjectStore for Breaking {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let (inner, shared) = (self.inner.clone(), self.shared.clone());
+        let delete = move |location: Result<Path>| {
+            let (inner, shared) = (inner.clone(), shared.clone());
+            async move {
+                let location = location?;
+                let deleted = inner.delete(&location);
+                match shared.step() {
+                    Some(what) => what.end(deleted).await?,
+                    None => deleted.await?,
+                }
+                Ok(location)
+            }
+        };
+        locations.then(delete).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        self.shared.lists.fetch_add(1, Ordering::SeqCst);
+        match self.shared.step() {
+            Some(Break::Stale) => self.shared.old.as_ref().unwrap_or(&self.inner).list(prefix),
+            Some(Break::Fail | Break::LoseReply) => futures::stream::iter([Err(broken())]).boxed(),
+            _ => self.inner.list(prefix),
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
+        self.shared.lists.fetch_add(1, Ordering::SeqCst);
+        match self.shared.step() {
+            Some(Break::Stale) => self.shared.old.as_ref().unwrap_or(&self.inner).list_with_delimiter(prefix).await,
+            Some(what) => what.end(self.inner.list_with_delimiter(prefix)).await,
+            None => self.inner.list_with_delimiter(prefix).await,
+        }
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -156,20 +230,19 @@ struct Parts {
 #[async_trait]
 impl MultipartUpload for Parts {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let part = self.inner.put_part(data);
         match self.shared.step() {
-            Some(Break::Fail | Break::LoseReply) => Box::pin(async { Err(broken()) }),
-            _ => self.inner.put_part(data),
+            Some(what) => Box::pin(what.end(part)),
+            None => part,
         }
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        match self.shared.step() {
-            Some(Break::Fail) => Err(broken()),
-            Some(Break::LoseReply) => {
-                self.inner.complete().await?;
-                Err(broken())
-            }
-            _ => self.inner.complete().await,
+        let what = self.shared.step();
+        let completed = self.inner.complete();
+        match what {
+            Some(what) => what.end(completed).await,
+            None => completed.await,
         }
     }
 

@@ -6,6 +6,10 @@ use object_store::memory::InMemory;
 
 use super::*;
 use crate::store::conformance::conforms;
+use faults::{Break, Breaking};
+
+/// The size of a part, for sizes that take several.
+const PART_BYTES_AS_SENT: u64 = 8 << 20;
 
 fn on(client: Arc<dyn ObjectStore>, connect: &Connect) -> RemoteStore {
     RemoteStore::on(client, "a/b".into(), "mem://bucket/a/b".into(), false, connect)
@@ -45,6 +49,47 @@ fn large_files_go_in_parts() {
     });
     assert!(matches!(failed, Err(StoreError::NotFound { path }) if path == "source"));
     assert!(matches!(store.length("packs/none"), Err(StoreError::NotFound { .. })));
+}
+
+#[test]
+fn a_large_file_that_breaks_at_any_request_is_there_whole_or_not_at_all() {
+    let length = (PART_BYTES_AS_SENT * 5 / 2) as usize;
+    let whole = Bytes::from((0..length).map(|n| (n % 241) as u8).collect::<Vec<_>>());
+    let send = |store: &RemoteStore| store.send("packs/large", length as u64, &|range| Ok(whole.slice(range.start as usize..range.end as usize)));
+    for what in [Break::Fail, Break::LoseReply, Break::Hang, Break::Late] {
+        for at in 0..u64::MAX {
+            let client = Arc::new(InMemory::new());
+            let breaking = Arc::new(Breaking::new(client.clone(), at, what));
+            let sent = send(&on(breaking.clone(), &Connect { timeout_ms: 50, bytes_per_ms_min: 1 << 20, ..Connect::new(|_| None) }));
+            let sound = on(client, &Connect::new(|_| None));
+            match sound.read("packs/large", 0..length as u64) {
+                Ok(bytes) => assert!(bytes == whole && (sent.is_ok() || matches!(what, Break::LoseReply | Break::Late)), "{what:?} {at}"),
+                Err(error) => assert!(matches!(error, StoreError::NotFound { .. }) && sent.is_err(), "{what:?} {at}: {error}"),
+            }
+            // Whatever was left does not stand in the way.
+            send(&sound).unwrap();
+            assert_eq!(sound.read("packs/large", 0..length as u64).unwrap(), whole);
+            if at >= breaking.requests() {
+                // It begins, sends three parts, and ends.
+                assert!(sent.is_ok() && at == 5, "{what:?} {at}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_stops_half_way_is_given_up() {
+    let client = Arc::new(InMemory::new());
+    // At once, though so many bytes may take long where the line is slow.
+    let length = 8 << 20;
+    on(client.clone(), &Connect::new(|_| None)).send("packs/x", length, &|_| Ok(vec![7; length as usize].into())).unwrap();
+    for what in [Break::Stall, Break::Hang] {
+        let store = on(Arc::new(Breaking::new(client.clone(), 0, what)), &Connect { timeout_ms: 50, ..Connect::new(|_| None) });
+        let error = store.read("packs/x", 0..length).unwrap_err();
+        assert!(matches!(&error, StoreError::Remote { fault: RemoteFault::Unreachable, .. }), "{error}");
+        assert_eq!(store.read("packs/x", 0..length).unwrap().len() as u64, length);
+    }
 }
 
 #[test]
