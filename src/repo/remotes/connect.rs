@@ -186,7 +186,13 @@ impl Remote {
                 Ok(Remote { repo: Repo { is_remote: true, ..Repo::assemble(None, objects, ledger, open) }, ..self })
             }
             #[cfg(feature = "remote")]
-            Place::Network(_) => {
+            Place::Network(store) => {
+                if let Some(name) = store.foreign().map_err(HistoryError::from)? {
+                    return Err(RepoError::refused_with(
+                        format!("{}: it holds something else: '{}'", self.url, name.escape_debug()),
+                        "a remote needs a prefix of its own, such as s3://bucket/name",
+                    ));
+                }
                 self.check_conditions(options)?;
                 Ok(self)
             }
