@@ -83,7 +83,9 @@ pub fn run(options: &Options) {
     for _ in 0..options.rounds {
         let cache = tempfile::tempdir().expect("a folder");
         disk = disk.max(rate(&near));
+        let before = (proxy.exchanges(), proxy.bytes().1);
         cold = cold.max(rate(&far("s3://data/pictures", &proxy.address(), cache.path())));
+        println!("  an epoch with nothing kept: {} requests, {} MB", proxy.exchanges() - before.0, (proxy.bytes().1 - before.1) / 1_000_000);
         warm = warm.max(rate(&far("s3://data/pictures", &proxy.address(), cache.path())));
     }
     println!(

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
+use std::process::id;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::objects::Objects;
@@ -24,6 +25,8 @@ pub struct Ahead(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
+    /// The process whose threads work on it: one that was forked off has none of those.
+    process: u32,
     waiting: VecDeque<Wanted>,
     /// Those that wait and those on their way.
     known: HashSet<ChunkId>,
@@ -52,7 +55,11 @@ impl Wanted {
 
 impl Ahead {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.process != id() {
+            *queue = Queue { process: id(), ..Queue::default() };
+        }
+        queue
     }
 
     /// The next chunks to bring, which stand together; those before are done. None where the thread that asks is to end.
@@ -89,7 +96,7 @@ impl Objects {
         self.store.is_far() || self.is_partial()
     }
 
-    /// Starts to bring these chunks near, in their order; comes back once it is known where they stand. Does nothing where nothing is far. What fails is told to whoever reads it.
+    /// Starts to bring these chunks near, whole, in their order; comes back once it is known where they stand. Does nothing where nothing is far. What fails is told to whoever reads it.
     pub fn ahead(self: &Arc<Self>, chunks: impl IntoIterator<Item = ChunkId>) {
         if !self.is_far() {
             return;
@@ -118,13 +125,10 @@ impl Objects {
         loop {
             let together = self.ahead.next(&done);
             let Some(first) = together.first() else { return };
-            if together.len() > 1 {
-                let span = together.iter().map(Wanted::span).fold(first.span(), |all, one| all.start.min(one.start)..all.end.max(one.end));
-                // What fails here is asked for once more, each for itself.
-                let _ = first.place.bring(self.store.as_ref(), span);
-            }
+            let span = together.iter().map(Wanted::span).fold(first.span(), |all, one| all.start.min(one.start)..all.end.max(one.end));
+            // What fails here is asked for once more, by whoever reads it.
+            let _ = first.place.bring(self.store.as_ref(), span);
             for wanted in &together {
-                // From afar the headers come with what stands behind them.
                 let _ = self.chunk(wanted.id);
             }
             done = together;

@@ -66,11 +66,7 @@ impl Place {
             Place::Pack(found) => (found, store),
             Place::Beyond(far, found) => (found, far.store.as_ref()),
         };
-        if store.is_far() {
-            let entry = &found.entry;
-            store.read_near(&found.pack.entry.path(), entry.offset..entry.offset + entry.header, near, found.pack.entry.length)?;
-        }
-        Ok(())
+        Ok(store.bring(&found.pack.entry.path(), near, found.pack.entry.length)?)
     }
 
     /// Reads `range` of the object, `near` being likely to be wanted too.

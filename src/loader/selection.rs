@@ -171,7 +171,8 @@ impl Selection {
         for column in columns.iter().filter_map(|column| self.columns.get(*column)) {
             let Some(part) = self.parts.get(column.at.0).filter(|part| part.objects.is_far()) else { continue };
             let Some(at) = part.columns.get(column.at.1) else { continue };
-            let slots: Vec<u64> = rows.iter().filter_map(|row| part.slots.get(*row)).collect();
+            let mut slots: Vec<u64> = rows.iter().filter_map(|row| part.slots.get(*row)).collect();
+            slots.sort_unstable();
             part.table.reader(&part.objects, *at)?.bring_slots(&slots)?;
         }
         Ok(())

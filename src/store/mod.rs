@@ -50,6 +50,11 @@ pub trait Store: Send + Sync + fmt::Debug {
         let _ = (near, length);
         self.read(path, range)
     }
+    /// Brings bytes of a file of `length` bytes near, where it is far, without reading them.
+    fn bring(&self, path: &str, range: Range<u64>, length: u64) -> Result<(), StoreError> {
+        let _ = (path, range, length);
+        Ok(())
+    }
     /// A whole file of at most so many bytes.
     fn read_whole(&self, path: &str, bytes_max: u64) -> Result<Bytes, StoreError> {
         let length = self.length(path)?;

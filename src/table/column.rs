@@ -10,7 +10,7 @@ use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
 use crate::base::ChunkId;
-use crate::base::parallel::on_all_cores;
+use crate::base::parallel::{on_all_cores, on_threads};
 use crate::chunk::Objects;
 use crate::format::array::to_storage;
 use crate::format::node::{Kind, Slice, Values};
@@ -24,6 +24,8 @@ const WINDOW_SLICES: usize = 128;
 /// Slots of fewer slices are picked by the thread that asks: a query has threads of its own, each with its part of the table.
 const SPREAD_MIN: usize = 8;
 
+/// Slots of a far column are picked by so many threads, which wait more than they work.
+const FAR_THREADS: usize = 16;
 /// Of a far column so many chunks are asked for before they are read.
 const CHUNKS_AHEAD: usize = 16;
 
@@ -91,11 +93,14 @@ impl ColumnReader {
         Ok(())
     }
 
-    /// Starts to bring what holds some slots, in any order, where it is far.
+    /// Starts to bring the chunks that hold some slots, which ascend, where they are far.
     pub fn bring_slots(&mut self, slots: &[u64]) -> Result<(), TableError> {
-        let mut chunks = Vec::with_capacity(slots.len());
-        for slot in slots {
-            chunks.extend(chunk_of(&self.held(*slot)?.0));
+        let mut chunks = Vec::new();
+        let mut rest = slots;
+        while let Some(slot) = rest.first() {
+            let (slice, held) = self.held(*slot)?;
+            chunks.extend(chunk_of(&slice));
+            rest = rest.get(rest.partition_point(|slot| *slot < held.end)..).unwrap_or_default();
         }
         self.objects.ahead(chunks);
         Ok(())
@@ -171,11 +176,11 @@ impl ColumnReader {
             slices.push((start, slice, &slots[next..next + here]));
             next += here;
         }
-        if slices.len() > 1 {
-            self.objects.ahead(slices.iter().filter_map(|(_, slice, _)| chunk_of(slice)));
-        }
         let pick = |(start, slice, wanted): &(u64, Slice, &[u64])| self.pick(*start, slice, wanted);
-        let parts: Vec<Vec<ArrayRef>> = if slices.len() < SPREAD_MIN {
+        let parts: Vec<Vec<ArrayRef>> = if self.objects.is_far() && slices.len() > 1 {
+            // Of each chunk a few blocks: not worth to be brought whole, and each may be on its way for long.
+            on_threads(FAR_THREADS, &slices, pick)?
+        } else if slices.len() < SPREAD_MIN {
             slices.iter().map(pick).collect::<Result<_, _>>()?
         } else {
             on_all_cores(|| slices.par_iter().map(pick).collect::<Result<_, _>>())?

@@ -6,6 +6,7 @@ mod pages;
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::process::id;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -38,26 +39,37 @@ pub struct CachedStore {
 /// The pages that are on their way.
 #[derive(Debug, Default)]
 struct Flight {
-    pages: Mutex<HashSet<(FileKey, u64)>>,
+    flying: Mutex<Flying>,
     landed: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct Flying {
+    /// The process whose threads bring them: one that was forked off has none of those.
+    process: u32,
+    pages: HashSet<(FileKey, u64)>,
+}
+
 impl Flight {
-    fn pages(&self) -> MutexGuard<'_, HashSet<(FileKey, u64)>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn flying(&self) -> MutexGuard<'_, Flying> {
+        let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        if flying.process != id() {
+            *flying = Flying { process: id(), pages: HashSet::new() };
+        }
+        flying
     }
 
     /// Those of these pages that nobody brings yet; they are now the caller's to bring.
     fn claim(&self, file: FileKey, pages: impl Iterator<Item = u64>) -> Claim<'_> {
-        let mut flying = self.pages();
+        let flying = &mut self.flying().pages;
         let mine = pages.filter(|page| flying.insert((file, *page))).collect();
         Claim { flight: self, file, pages: mine }
     }
 
     /// Waits until none of these pages is on its way.
     fn wait(&self, file: FileKey, pages: &Range<u64>) {
-        let is_flying = |flying: &mut HashSet<(FileKey, u64)>| pages.clone().any(|page| flying.contains(&(file, page)));
-        drop(self.landed.wait_while(self.pages(), is_flying).unwrap_or_else(PoisonError::into_inner));
+        let is_flying = |flying: &mut Flying| pages.clone().any(|page| flying.pages.contains(&(file, page)));
+        drop(self.landed.wait_while(self.flying(), is_flying).unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -71,8 +83,10 @@ struct Claim<'a> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         if !self.pages.is_empty() {
-            let mut flying = self.flight.pages();
-            flying.retain(|(file, page)| *file != self.file || !self.pages.contains(page));
+            let mut flying = self.flight.flying();
+            for page in &self.pages {
+                flying.pages.remove(&(self.file, *page));
+            }
             self.flight.landed.notify_all();
         }
     }
@@ -109,6 +123,13 @@ impl CachedStore {
                 slot.get_or_insert(bytes);
             }
         });
+    }
+
+    /// Which of these pages are kept, as far as can be seen without reading them.
+    fn present(&self, file: FileKey, pages: &Range<u64>) -> HashSet<u64> {
+        let mut present: HashSet<u64> = self.disk.as_ref().map_or_else(Vec::new, |disk| disk.present(&file, pages.clone())).into_iter().collect();
+        present.extend(pages.clone().filter(|page| self.memory.get(&(file, *page)).is_some()));
+        present
     }
 
     /// Brings a run of pages, those of them that are asked for into `got`, and keeps them.
@@ -193,8 +214,7 @@ impl Store for CachedStore {
             if got.iter().all(Option::is_some) {
                 return Ok(join(&got, &wanted, &range));
             }
-            let mut present: HashSet<u64> = self.disk.as_ref().map_or_else(Vec::new, |disk| disk.present(&file, ahead.clone())).into_iter().collect();
-            present.extend(ahead.clone().filter(|page| self.memory.get(&(file, *page)).is_some()));
+            let present = self.present(file, &ahead);
             // What is kept and does not read is brought again.
             let claim = self.flight.claim(file, ahead.clone().filter(|page| lacks(page) || (!wanted.contains(page) && !present.contains(page))));
             if !claim.pages.is_empty() {
@@ -207,6 +227,13 @@ impl Store for CachedStore {
             drop(claim);
             self.flight.wait(file, &wanted);
         }
+    }
+
+    fn bring(&self, path: &str, range: Range<u64>, length: u64) -> Result<(), StoreError> {
+        let (file, pages) = (FileKey::new(&self.address, path), pages_of(&(range.start..range.end.min(length))));
+        let present = self.present(file, &pages);
+        let claim = self.flight.claim(file, pages.filter(|page| !present.contains(page)));
+        if claim.pages.is_empty() { Ok(()) } else { self.bring_all(path, file, runs_of(&claim.pages), length).map(drop) }
     }
 
     fn is_far(&self) -> bool {

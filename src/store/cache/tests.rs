@@ -88,6 +88,15 @@ fn what_is_near_comes_along_and_is_not_asked_for_again() {
         let other = CachedStore::new(inner.clone(), "s3://a".into(), disk.clone());
         read(&other, 0..LENGTH, 0..LENGTH);
         assert_eq!(asked(&inner).0, usize::from(disk.is_none()));
+        // Brought, it is there, and brought again it is not asked for.
+        store.forget("f", LENGTH);
+        store.bring("f", 10..3 * PAGE_BYTES, LENGTH).unwrap();
+        assert_eq!(asked(&inner), (1, 3 * PAGE_BYTES as usize));
+        store.bring("f", 10..LENGTH, LENGTH).unwrap();
+        assert_eq!(asked(&inner), (1, (LENGTH - 3 * PAGE_BYTES) as usize));
+        store.bring("f", 0..LENGTH, LENGTH).unwrap();
+        read(&store, 0..LENGTH, 0..0);
+        assert_eq!(asked(&inner), (0, 0));
         // What was dropped is asked for anew; past the end there is nothing.
         assert!(store.forget("f", LENGTH) && !store.forget("f", LENGTH));
         read(&store, 0..1, 0..0);
