@@ -133,7 +133,7 @@ impl CachedStore {
     }
 
     /// Brings a run of pages, those of them that are asked for into `got`, and keeps them.
-    fn bring(&self, path: &str, file: FileKey, run: Range<u64>, length: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
+    fn fetch_run(&self, path: &str, file: FileKey, run: Range<u64>, length: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
         let bytes = self.inner.read(path, run.start * PAGE_BYTES..(run.end * PAGE_BYTES).min(length))?;
         let mut brought = Vec::new();
         for page in run.clone() {
@@ -145,9 +145,9 @@ impl CachedStore {
         Ok(brought)
     }
 
-    fn bring_all(&self, path: &str, file: FileKey, runs: Vec<Range<u64>>, length: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
+    fn fetch_runs(&self, path: &str, file: FileKey, runs: Vec<Range<u64>>, length: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
         if let [one] = runs.as_slice() {
-            return self.bring(path, file, one.clone(), length);
+            return self.fetch_run(path, file, one.clone(), length);
         }
         let (count, next) = (runs.len().min(REQUESTS), Mutex::new(runs.into_iter()));
         let done = Mutex::new(Ok(Vec::new()));
@@ -156,7 +156,7 @@ impl CachedStore {
                 scope.spawn(|| {
                     loop {
                         let Some(run) = next.lock().unwrap_or_else(PoisonError::into_inner).next() else { return };
-                        let brought = self.bring(path, file, run, length);
+                        let brought = self.fetch_run(path, file, run, length);
                         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                         match (&mut *done, brought) {
                             (Ok(all), Ok(more)) => all.extend(more),
@@ -218,7 +218,7 @@ impl Store for CachedStore {
             // What is kept and does not read is brought again.
             let claim = self.flight.claim(file, ahead.clone().filter(|page| lacks(page) || (!wanted.contains(page) && !present.contains(page))));
             if !claim.pages.is_empty() {
-                for (page, bytes) in self.bring_all(path, file, runs_of(&claim.pages), length)? {
+                for (page, bytes) in self.fetch_runs(path, file, runs_of(&claim.pages), length)? {
                     if let Some(slot) = page.checked_sub(wanted.start).and_then(|at| got.get_mut(at as usize)) {
                         *slot = Some(bytes);
                     }
@@ -233,7 +233,7 @@ impl Store for CachedStore {
         let (file, pages) = (FileKey::new(&self.address, path), pages_of(&(range.start..range.end.min(length))));
         let present = self.present(file, &pages);
         let claim = self.flight.claim(file, pages.filter(|page| !present.contains(page)));
-        if claim.pages.is_empty() { Ok(()) } else { self.bring_all(path, file, runs_of(&claim.pages), length).map(drop) }
+        if claim.pages.is_empty() { Ok(()) } else { self.fetch_runs(path, file, runs_of(&claim.pages), length).map(drop) }
     }
 
     fn is_far(&self) -> bool {
