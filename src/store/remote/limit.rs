@@ -29,13 +29,14 @@ impl Limit {
         permit
     }
 
-    /// How long these bytes must wait for those before them.
+    /// How long these bytes must wait: until those before them and they themselves have had their time, so that short transfers are held to the rate too.
     fn wait_for(&self, bytes: u64, now: Instant) -> Option<Duration> {
         let rate = self.bytes_per_second?;
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
         let start = free_at.map_or(now, |at| at.max(now));
-        *free_at = Some(start + Duration::from_secs_f64(bytes as f64 / rate as f64));
-        Some(start - now).filter(|wait| !wait.is_zero())
+        let end = start + Duration::from_secs_f64(bytes as f64 / rate as f64);
+        *free_at = Some(end);
+        Some(end - now).filter(|wait| !wait.is_zero())
     }
 }
 
@@ -44,14 +45,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_wait_for_those_before_them() {
+    fn bytes_wait_for_their_time() {
         let limit = Limit::new(4, Some(1000));
         let now = Instant::now();
-        assert_eq!(limit.wait_for(500, now), None);
-        assert_eq!(limit.wait_for(1000, now), Some(Duration::from_millis(500)));
+        assert_eq!(limit.wait_for(0, now), None);
+        assert_eq!(limit.wait_for(500, now), Some(Duration::from_millis(500)));
+        assert_eq!(limit.wait_for(1000, now), Some(Duration::from_millis(1500)));
         assert_eq!(limit.wait_for(0, now), Some(Duration::from_millis(1500)));
         // Time that passed unused is not saved up.
-        assert_eq!(limit.wait_for(1, now + Duration::from_secs(60)), None);
+        assert_eq!(limit.wait_for(1, now + Duration::from_secs(60)), Some(Duration::from_millis(1)));
         assert_eq!(Limit::new(0, None).wait_for(1 << 40, now), None);
     }
 }
