@@ -162,7 +162,7 @@ impl PageCache {
     /// Drops all pages of a file of `length` bytes; true where there were any.
     pub fn forget(&self, file: &FileKey, length: u64) -> bool {
         let extents = length.div_ceil(PAGE_BYTES * PAGES);
-        (0..extents).fold(false, |any, extent| fs::remove_file(self.path(file, extent)).is_ok() || any)
+        (0..extents).filter(|extent| fs::remove_file(self.path(file, *extent)).is_ok()).count() > 0
     }
 
     /// Every extent: when it was used last, its bytes on the disk, its path.
