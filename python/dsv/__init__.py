@@ -51,15 +51,15 @@ def open_repository(path: Path = ".", *, branch: str | None = None) -> Repositor
     return Repository(shown(_dsv.Repository.open(os.fspath(path), branch)))
 
 
-def clone(url: str, path: Path | None = None, table: str | None = None, *, branch: str | None = None, endpoint: str | None = None, region: str | None = None) -> Dataset:
+def clone(url: str, path: Path | None = None, table: str | None = None, *, branch: str | None = None, lazy: bool = False, endpoint: str | None = None, region: str | None = None) -> Dataset:
     """Copies the repository at an address (``s3://``, ``gs://``, ``az://``, ``https://``, a folder) into the folder ``path``, by default one named as the address ends, and opens a table of it. Where a try was cut,
-    the same call goes on with what arrived."""
-    return _table(clone_repository(url, path, branch=branch, endpoint=endpoint, region=region), table, None)
+    the same call goes on with what arrived. A ``lazy`` clone has the history alone, and brings data when they are read."""
+    return _table(clone_repository(url, path, branch=branch, lazy=lazy, endpoint=endpoint, region=region), table, None)
 
 
-def clone_repository(url: str, path: Path | None = None, *, branch: str | None = None, endpoint: str | None = None, region: str | None = None) -> Repository:
+def clone_repository(url: str, path: Path | None = None, *, branch: str | None = None, lazy: bool = False, endpoint: str | None = None, region: str | None = None) -> Repository:
     """As :func:`clone`, for a repository of several tables."""
-    return Repository(shown(cloned(url, path, branch, endpoint, region)))
+    return Repository(shown(cloned(url, path, branch, lazy, endpoint, region)))
 
 
 def _table(repository: Repository, table: str | None, at: str | None) -> Dataset:

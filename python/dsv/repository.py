@@ -474,10 +474,11 @@ def _network(endpoint: str | None, region: str | None) -> list[str]:
     return [word for name, value in [("--endpoint", endpoint), ("--region", region)] if value is not None for word in (name, value)]
 
 
-def cloned(url: str, path: Path | None, branch: str | None, endpoint: str | None, region: str | None) -> _dsv.Repository:
+def cloned(url: str, path: Path | None, branch: str | None, lazy: bool, endpoint: str | None, region: str | None) -> _dsv.Repository:
     """Clones what is at an address into a folder, by default one named as the address ends."""
     folder = os.fspath(path) if path is not None else url.rstrip("/").rpartition("/")[2]
-    words = ["clone", *_network(endpoint, region), *(["--branch", branch] if branch is not None else []), "--", url, folder]
+    how = [*(["--branch", branch] if branch is not None else []), *(["--lazy"] if lazy else [])]
+    words = ["clone", *_network(endpoint, region), *how, "--", url, folder]
     return _dsv.Repository.cloned(words, folder)
 
 

@@ -20,6 +20,7 @@ def test_what_one_pushes_another_pulls(birds: dsv.Dataset, in_a_folder: Path) ->
     grace = dsv.clone(hub, "grace")
     assert grace.name == "birds" and grace[:] == birds[:] and grace.current_branch == "main"
     assert dsv.clone_repository(hub, "again").tables() == ["birds"]
+    assert dsv.clone(hub, "lazily", lazy=True)[:] == grace[:]
     grace.update("id = 1", set={"species": "gull"})
     grace.commit("a gull")
     grace.push()

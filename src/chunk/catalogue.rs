@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{ChunkError, nonce};
@@ -17,6 +18,12 @@ const INLINE_PACKS_MAX: usize = 128;
 const CATALOG_PACKS_MAX: usize = 1024;
 /// A part with so many packs takes a twentieth of these bytes.
 const CATALOG_BYTES_MAX: u64 = 2 << 20;
+/// Packs of so many bytes, and stretches of metadata, are brought whole from a far store.
+pub const NEAR_BYTES: u64 = 256 << 10;
+/// Indexes that are asked for at once from a far store, at first and at most.
+const INDEXES_AT_ONCE: std::ops::RangeInclusive<usize> = 8..=64;
+/// Threads that do so.
+const INDEX_THREADS: usize = 16;
 /// The longest chain of catalogue files that is followed.
 const CATALOGS_MAX: usize = 1 << 16;
 
@@ -52,7 +59,9 @@ impl PackFile {
         let damaged = |why: String| ChunkError::DamagedPack { pack: id, why };
         let start = length.checked_sub(TRAILER_BYTES).and_then(|end| end.checked_sub(index_length));
         let start = start.ok_or_else(|| damaged("its index is longer than the file".to_owned()))?;
-        let bytes = match store.read(&self.entry.path(), start..start + index_length) {
+        // Of a small pack all comes at once.
+        let near = if length <= NEAR_BYTES { 0 } else { start };
+        let bytes = match store.read_near(&self.entry.path(), start..start + index_length, near..length, length) {
             Err(e @ StoreError::Short { .. }) => return Err(damaged(e.to_string())),
             other => other?,
         };
@@ -119,6 +128,8 @@ struct Inner {
     objects: IdMap<(u32, u32)>,
     /// Packs whose index is still to be read, the newest first.
     waiting: VecDeque<Arc<PackFile>>,
+    /// Packs that are passed over, whatever a head lists.
+    ignored: HashSet<PackId>,
     /// The part of the catalogue that is still to be read.
     older: Option<ObjectId>,
     /// Counts changes, so that what was read meanwhile is not merged into another catalogue.
@@ -127,7 +138,7 @@ struct Inner {
 
 /// What to read next.
 enum Next {
-    Index(Arc<PackFile>),
+    Indexes(Vec<Arc<PackFile>>),
     Older(ObjectId),
 }
 
@@ -172,6 +183,16 @@ impl Catalogue {
         inner.merge(pack);
     }
 
+    /// Passes over these packs from the next head on.
+    pub fn ignore(&self, packs: Vec<PackId>) {
+        self.write().ignored.extend(packs);
+    }
+
+    /// A pack by its id.
+    pub fn known(&self, id: PackId) -> Option<Arc<PackFile>> {
+        self.read().known.get(&id).cloned()
+    }
+
     /// Counts packs as listed by a head.
     pub fn settle(&self, packs: &[PackEntry]) {
         self.write().unpublished.retain(|pack| packs.iter().all(|settled| settled.id != pack.entry.id));
@@ -208,29 +229,40 @@ impl Catalogue {
 
     /// Where an object stands, in a pack of the catalogue. Reads at most `indexes` more indexes to find it.
     pub fn find(&self, store: &dyn Store, id: ObjectId, mut indexes: usize) -> Result<Option<Catalogued>, ChunkError> {
+        // The newest are the likeliest: each round that finds nothing asks for more at once.
+        let mut at_once = if store.is_far() { *INDEXES_AT_ONCE.start() } else { 1 };
         loop {
             let (next, epoch) = {
                 let inner = self.read();
                 if let Some(found) = inner.get(id) {
                     return Ok(Some(found));
                 }
-                let next = inner.waiting.front().cloned().map(Next::Index).or_else(|| inner.older.map(Next::Older));
+                let next: Vec<Arc<PackFile>> = inner.waiting.iter().take(at_once.min(indexes)).cloned().collect();
+                let next = if next.is_empty() { inner.older.map(Next::Older) } else { Some(Next::Indexes(next)) };
                 match next {
                     Some(next) if indexes > 0 => (next, inner.epoch),
                     _ => return Ok(None),
                 }
             };
-            indexes -= 1;
             match next {
-                Next::Index(pack) => {
-                    pack.index(store)?;
+                Next::Indexes(packs) => {
+                    indexes -= packs.len();
+                    at_once = if store.is_far() { (at_once * 4).min(*INDEXES_AT_ONCE.end()) } else { 1 };
+                    let read = read_indexes(store, &packs);
                     let inner = &mut *self.write();
-                    if inner.epoch == epoch && inner.waiting.front().is_some_and(|front| Arc::ptr_eq(front, &pack)) {
-                        inner.waiting.pop_front();
-                        inner.merge(pack);
+                    if inner.epoch == epoch {
+                        // Those that were read are findable though another failed.
+                        for pack in packs.into_iter().filter(|pack| pack.index.get().is_some()) {
+                            if let Some(at) = inner.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, &pack)) {
+                                inner.waiting.remove(at);
+                                inner.merge(pack);
+                            }
+                        }
                     }
+                    read?;
                 }
                 Next::Older(part) => {
+                    indexes -= 1;
                     let catalog = read_catalog(store, part)?;
                     let inner = &mut *self.write();
                     if inner.epoch == epoch && inner.older == Some(part) {
@@ -286,7 +318,7 @@ impl Inner {
 
     /// Puts a pack of a head's catalogue behind those that are known.
     fn list(&mut self, entry: PackEntry, before: &mut HashMap<PackId, Arc<PackFile>>) {
-        if self.known.contains_key(&entry.id) {
+        if self.known.contains_key(&entry.id) || self.ignored.contains(&entry.id) {
             return;
         }
         let pack = before.remove(&entry.id).filter(|pack| pack.entry == entry).unwrap_or_else(|| Arc::new(PackFile::new(entry)));
@@ -306,14 +338,28 @@ impl Inner {
     }
 }
 
-fn read_catalog(store: &dyn Store, id: ObjectId) -> Result<Catalog, ChunkError> {
-    let path = catalog_path(id);
-    let length = store.length(&path)?;
-    if length > CATALOG_BYTES_MAX {
-        return Err(FormatError::malformed("catalogue", format!("a part of {length} bytes")).into());
+/// Reads the indexes of these packs, at once where there are several.
+fn read_indexes(store: &dyn Store, packs: &[Arc<PackFile>]) -> Result<(), ChunkError> {
+    if let [one] = packs {
+        return one.index(store).map(drop);
     }
-    let bytes = store.read(&path, 0..length)?;
-    Ok(Catalog::decode(id, &bytes)?)
+    let (next, failed) = (AtomicUsize::new(0), OnceLock::new());
+    std::thread::scope(|scope| {
+        for _ in 0..packs.len().min(INDEX_THREADS) {
+            scope.spawn(|| {
+                while let Some(pack) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(error) = pack.index(store) {
+                        let _ = failed.set(error);
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().map_or(Ok(()), Err)
+}
+
+fn read_catalog(store: &dyn Store, id: ObjectId) -> Result<Catalog, ChunkError> {
+    Ok(Catalog::decode(id, &store.read_whole(&catalog_path(id), CATALOG_BYTES_MAX)?)?)
 }
 
 /// All packs of a head's catalogue, the newest last within each of its parts, and the paths of the files of its older parts.

@@ -4,20 +4,24 @@
 //! ```text
 //! ChunkWriter, write_large      values -> chunks: boundary.rs (where to cut), encode.rs (blocks, codecs)
 //! Objects                       get, put, read_rows, flush: objects.rs, with catalogue.rs (where an object stands),
-//!                               open_pack.rs (packs being written), read.rs (verified reads), cache.rs
+//!                               open_pack.rs (packs being written), read.rs (verified reads),
+//!                               beyond.rs (what another repository has),
+//!                               ahead.rs (what will be read soon)
 //! sweep, verify                 packs over time: folding, collecting, re-hashing
 //! transfer                      from one repository to another
 //! ```
 
+mod ahead;
 mod background;
+mod beyond;
 mod boundary;
-mod cache;
 mod catalogue;
 mod encode;
 mod large;
 mod nonce;
 mod objects;
 mod open_pack;
+mod place;
 mod prefix;
 mod read;
 pub mod sweep;
@@ -30,6 +34,7 @@ use crate::format::FormatError;
 use crate::store::StoreError;
 
 pub use crate::format::node::ChunkRef;
+pub use beyond::Beyond;
 pub use boundary::ChunkLimits;
 pub use catalogue::{publish, read_chain};
 pub use large::write_large;

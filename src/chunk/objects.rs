@@ -2,16 +2,19 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::array::ArrayRef;
 use bytes::Bytes;
 
-use super::cache::Cache;
-use super::catalogue::{Catalogue, Catalogued, IdMap, PackFile};
+use super::ahead::Ahead;
+use super::beyond::Beyond;
+use super::catalogue::{Catalogue, IdMap, NEAR_BYTES, PackFile};
 use super::open_pack::OpenPack;
+use super::place::Place;
 use super::read::ChunkInfo;
 use super::{ChunkError, Limits};
+use crate::base::cache::Cache;
 use crate::base::{ChunkId, NodeId, ObjectId, PackId};
 use crate::format::FormatError;
 use crate::format::codec::{Compressor, unframe};
@@ -38,61 +41,6 @@ pub struct Written {
     pub metadata_bytes: u64,
 }
 
-/// Where an object stands.
-#[derive(Clone)]
-pub(super) enum Place {
-    Pack(Catalogued),
-    Open(Arc<OpenPack>, IndexEntry),
-}
-
-impl Place {
-    pub fn entry(&self) -> &IndexEntry {
-        match self {
-            Place::Pack(found) => &found.entry,
-            Place::Open(_, entry) => entry,
-        }
-    }
-
-    pub fn pack_id(&self) -> PackId {
-        match self {
-            Place::Pack(found) => found.pack_id(),
-            Place::Open(..) => PackId([0; 32]),
-        }
-    }
-
-    /// The bytes `from..to` of an object that stands in the file as it is.
-    pub fn read(&self, store: &dyn Store, from: u64, to: u64) -> Result<Bytes, ChunkError> {
-        self.get(store, from, to, false)
-    }
-
-    /// As [`Place::read`], for bytes that are the values themselves: see [`Store::map`].
-    pub fn map(&self, store: &dyn Store, from: u64, to: u64) -> Result<Bytes, ChunkError> {
-        self.get(store, from, to, true)
-    }
-
-    fn get(&self, store: &dyn Store, from: u64, to: u64, mapped: bool) -> Result<Bytes, ChunkError> {
-        let entry = self.entry();
-        if from > to || to > entry.length || entry.frame.is_some() {
-            return Err(self.damaged("it is shorter than its header says"));
-        }
-        let range = entry.offset + from..entry.offset + to;
-        match self {
-            Place::Open(pack, _) => pack.read(store, range),
-            Place::Pack(found) => {
-                let path = found.pack.entry.path();
-                match if mapped { store.map(&path, range) } else { store.read(&path, range) } {
-                    Err(e @ StoreError::Short { .. }) => Err(self.damaged(e.to_string())),
-                    other => Ok(other?),
-                }
-            }
-        }
-    }
-
-    pub fn damaged(&self, why: impl ToString) -> ChunkError {
-        ChunkError::Damaged { object: self.entry().id, pack: self.pack_id(), why: why.to_string() }
-    }
-}
-
 #[derive(Default)]
 struct Pending {
     /// Where objects that stand in no finished pack are.
@@ -114,6 +62,8 @@ pub struct Objects {
     pub(super) store: Arc<dyn Store>,
     pub(super) limits: Limits,
     pub(super) catalogue: Catalogue,
+    pub(super) beyond: OnceLock<Arc<dyn Beyond>>,
+    pub(super) ahead: Ahead,
     pub(super) contents: Cache<ObjectId, Bytes>,
     pub(super) chunks: Cache<ChunkId, Arc<ChunkInfo>>,
     pub(super) blocks: Cache<(ChunkId, u32), ArrayRef>,
@@ -147,6 +97,8 @@ impl Objects {
     pub fn new(store: Arc<dyn Store>, limits: Limits) -> Objects {
         Objects {
             catalogue: Catalogue::default(),
+            beyond: OnceLock::new(),
+            ahead: Ahead::default(),
             contents: Cache::new(limits.metadata_cache_bytes),
             chunks: Cache::new(limits.metadata_cache_bytes / 2),
             blocks: Cache::new(limits.block_cache_bytes),
@@ -250,7 +202,10 @@ impl Objects {
     pub(super) fn place(&self, id: ObjectId) -> Result<Place, ChunkError> {
         match self.locate(id, usize::MAX)? {
             Some(place) => Ok(place),
-            None => self.catalogue.find_retired(self.store.as_ref(), id).map(Place::Pack).ok_or(ChunkError::Missing { object: id }),
+            None => match self.catalogue.find_retired(self.store.as_ref(), id) {
+                Some(found) => Ok(Place::Pack(found)),
+                None => self.place_beyond(id),
+            },
         }
     }
 
@@ -258,10 +213,17 @@ impl Objects {
     /// catalogue was read, the head is read anew and `read` run again.
     pub(super) fn at_place<T>(&self, id: ObjectId, read: impl Fn(&Place) -> Result<T, ChunkError>) -> Result<T, ChunkError> {
         let vanished = |e: &ChunkError| matches!(e, ChunkError::Store(StoreError::NotFound { .. }) | ChunkError::Missing { .. });
-        let mut result = self.place(id).and_then(|place| read(&place));
+        let attempt = || self.place(id).and_then(|place| read(&place));
+        let mut result = attempt();
+        // What is kept near of a far pack may be damaged though the pack is sound.
+        if let Err(error) = &result
+            && self.forget_near(error)
+        {
+            result = attempt();
+        }
         for _ in 0..VANISHED_MAX {
             match result {
-                Err(e) if vanished(&e) && self.reload().unwrap_or(false) => result = self.place(id).and_then(|place| read(&place)),
+                Err(e) if vanished(&e) && self.reload_all() => result = attempt(),
                 other => return other,
             }
             // What no pack of the newest catalogue holds is missing indeed.
@@ -297,6 +259,7 @@ impl Objects {
         let content = match place {
             Place::Open(pack, entry) => pack.content(self, entry.id)?,
             Place::Pack(found) => self.packed_content(&found.pack, &found.entry)?,
+            Place::Beyond(far, found) => far.packed_content(&found.pack, &found.entry)?,
         };
         if object_id(kind, &content) != entry.id { Err(place.damaged("its hash is not its id")) } else { Ok(content) }
     }
@@ -305,7 +268,7 @@ impl Objects {
     pub(super) fn packed_content(&self, pack: &Arc<PackFile>, entry: &IndexEntry) -> Result<Bytes, ChunkError> {
         let damaged = |why: &dyn std::fmt::Display| ChunkError::Damaged { object: entry.id, pack: pack.entry.id, why: why.to_string() };
         let Some(number) = entry.frame else {
-            return match self.store.read(&pack.entry.path(), entry.offset..entry.offset + entry.length) {
+            return match read_metadata(self.store.as_ref(), pack, entry.offset..entry.offset + entry.length) {
                 Err(e @ StoreError::Short { .. }) => Err(damaged(&e)),
                 other => Ok(other?),
             };
@@ -334,7 +297,7 @@ impl Objects {
         }
         let index = pack.index(self.store.as_ref())?;
         let frame = index.frames.get(number as usize).ok_or_else(|| FormatError::malformed("pack index", "a frame is not there"))?;
-        let stored = self.store.read(&pack.entry.path(), frame.offset..frame.offset + frame.stored)?;
+        let stored = read_metadata(self.store.as_ref(), pack, frame.offset..frame.offset + frame.stored)?;
         let length = usize::try_from(frame.length).map_err(|e| FormatError::malformed("pack index", e))?;
         let content = Bytes::from(unframe(&stored, length)?);
         self.frames.insert(key, content.clone(), length + 96);
@@ -351,7 +314,7 @@ impl Objects {
         Ok(id)
     }
 
-    fn put_new(&self, kind: Kind, id: ObjectId, content: &[u8]) -> Result<(), ChunkError> {
+    pub(super) fn put_new(&self, kind: Kind, id: ObjectId, content: &[u8]) -> Result<(), ChunkError> {
         let length = content.len() as u64;
         let entry = IndexEntry { id, kind, frame: None, offset: 0, length, header: 0 };
         loop {
@@ -374,9 +337,9 @@ impl Objects {
         self.pending().places.contains_key(&id) || self.catalogue.is_unpublished(id)
     }
 
-    /// Notes that an object is relied upon as if it had been written: if it has left the catalogue when all is flushed, it is written anew.
+    /// Notes that an object is relied upon as if it had been written: if it has left the catalogue when all is flushed, it is written anew. Where another repository has what this one lacks, nothing is.
     pub fn keep(&self, id: ObjectId) -> Result<(), ChunkError> {
-        if self.locate(id, usize::MAX)?.is_none() {
+        if self.beyond.get().is_none() && self.locate(id, usize::MAX)?.is_none() {
             self.pending().reused.insert(id);
         }
         Ok(())
@@ -399,11 +362,16 @@ impl Objects {
         Ok(self.locate(id.into(), usize::MAX)?.is_some())
     }
 
+    /// The pack in which an object is found; all zeros while it is in none yet.
+    pub fn pack_of(&self, id: ObjectId) -> Result<Option<PackId>, ChunkError> {
+        Ok(self.locate(id, usize::MAX)?.map(|place| place.pack_id()))
+    }
+
     /// True if an object that is about to be written is there already, which is then noted.
     pub(super) fn reuse(&self, id: ObjectId, indexes: usize) -> Result<bool, ChunkError> {
         match self.locate(id, indexes)? {
             None => Ok(false),
-            Some(Place::Open(..)) => Ok(true),
+            Some(Place::Open(..) | Place::Beyond(..)) => Ok(true),
             Some(Place::Pack(_)) => {
                 self.pending().reused.insert(id);
                 Ok(true)
@@ -430,7 +398,7 @@ impl Objects {
         if self.reuse(entry.id, NEAR_INDEXES)? { Ok(()) } else { self.append_data(entry, &[stored]) }
     }
 
-    fn append_data(&self, entry: IndexEntry, parts: &[&[u8]]) -> Result<(), ChunkError> {
+    pub(super) fn append_data(&self, entry: IndexEntry, parts: &[&[u8]]) -> Result<(), ChunkError> {
         loop {
             let pack = self.data_pack();
             if let Some((entry, length)) = pack.append(self.store.as_ref(), self.limits.memory_bytes, entry.clone(), parts)? {
@@ -577,6 +545,13 @@ impl Objects {
             pending.written = Written::default();
         }
     }
+}
+
+/// Bytes of a pack's metadata: what is read next stands beside them.
+fn read_metadata(store: &dyn Store, pack: &PackFile, range: std::ops::Range<u64>) -> Result<Bytes, StoreError> {
+    let length = pack.entry.length;
+    let near = range.start..range.end.max(range.start.saturating_add(NEAR_BYTES)).min(length);
+    store.read_near(&pack.entry.path(), range, near, length)
 }
 
 impl NodeStore for Objects {

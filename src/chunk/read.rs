@@ -11,7 +11,8 @@ use arrow::datatypes::DataType;
 use bytes::Bytes;
 
 use super::ChunkError;
-use super::objects::{Objects, Place};
+use super::objects::Objects;
+use super::place::Place;
 use crate::base::ChunkId;
 use crate::format::FormatError;
 use crate::format::array::{BLOCK_ALIGN, decode, fixed_width};
@@ -126,7 +127,7 @@ impl Objects {
         if entry.kind != Kind::Chunk {
             return Err(place.damaged(format!("a {:?} where a chunk is expected", entry.kind)));
         }
-        let header = place.read(self.store.as_ref(), 0, entry.header)?;
+        let header = place.header(self.store.as_ref())?;
         self.decode_info(place, &header)
     }
 

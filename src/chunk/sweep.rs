@@ -4,8 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::catalogue::{Catalogued, read_chain};
-use super::objects::{Objects, Place};
+use super::objects::Objects;
 use super::open_pack::OpenPack;
+use super::place::Place;
 use super::{ChunkError, Limits};
 use crate::base::{ObjectId, PackId, Progress};
 use crate::format::head::{Head, PackEntry, pack_path};

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ChunkError;
 use super::catalogue::{Catalogued, PackFile};
-use super::objects::{Objects, Place};
+use super::objects::Objects;
+use super::place::Place;
 use crate::base::{ObjectId, PackId, Progress};
 use crate::format::pack::{IndexEntry, Kind};
 use crate::store::StoreError;
@@ -105,6 +106,21 @@ impl Objects {
             }
         });
         failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+
+    /// Writes an object anew in `to`, though it may be there already, damaged; it is verified on its way.
+    pub fn bring_anew(&self, id: ObjectId, to: &Objects) -> Result<(), ChunkError> {
+        self.at_place(id, |place| {
+            let entry = place.entry();
+            if entry.kind == Kind::Chunk {
+                to.append_data(entry.clone(), &[&self.read_checked(place)?])?;
+                // It may be known from where it was damaged.
+                to.chunks.remove(&id.into());
+                Ok(())
+            } else {
+                to.put_new(entry.kind, id, &self.read_content(entry.kind, place)?)
+            }
+        })
     }
 
     fn carry_pack(&self, pack: &Arc<PackFile>, to: &Objects, direction: Direction, again: bool, progress: &dyn Progress) -> Result<(), ChunkError> {

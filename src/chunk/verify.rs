@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::ChunkError;
 use super::catalogue::{Catalogued, PackFile};
-use super::objects::{Objects, Place};
+use super::objects::Objects;
+use super::place::Place;
 use crate::base::{ObjectId, PackId, Progress};
 use crate::format::FormatError;
 use crate::format::head::PackEntry;
@@ -40,6 +41,18 @@ impl Objects {
         Ok(self.catalogue.packs(self.store.as_ref())?.iter().map(|pack| pack.entry).collect())
     }
 
+    /// The objects of a pack of the catalogue.
+    pub fn ids_in(&self, entry: &PackEntry) -> Result<Vec<ObjectId>, ChunkError> {
+        let pack = self.catalogue.known(entry.id).unwrap_or_else(|| Arc::new(PackFile::new(*entry)));
+        Ok(pack.index(self.store.as_ref())?.entries.iter().map(|object| object.id).collect())
+    }
+
+    /// Passes over these packs from now on: one whose index does not read ends every search. Reads the head anew.
+    pub fn pass_over(&self, packs: Vec<PackId>) -> Result<(), ChunkError> {
+        self.catalogue.ignore(packs);
+        self.reload().map(drop)
+    }
+
     /// Checks one object wherever it stands: its bytes against its id, and of a chunk that every block decodes; returns the bytes it takes.
     pub fn verify(&self, id: impl Into<ObjectId>) -> Result<u64, ChunkError> {
         self.at_place(id.into(), |place| self.verify_place(place))
@@ -50,8 +63,13 @@ impl Objects {
         if entry.kind == Kind::Chunk {
             return self.check_chunk(place);
         }
-        if let (Place::Pack(found), Some(number)) = (place, entry.frame) {
-            self.check_frame(&found.pack, number).map_err(|e| if let ChunkError::Store(_) = e { e } else { place.damaged(e) })?;
+        let held = match place {
+            Place::Pack(found) => Some((self, found)),
+            Place::Beyond(far, found) => Some((&**far, found)),
+            Place::Open(..) => None,
+        };
+        if let (Some((objects, found)), Some(number)) = (held, entry.frame) {
+            objects.check_frame(&found.pack, number).map_err(|e| if let ChunkError::Store(_) = e { e } else { place.damaged(e) })?;
         }
         self.read_content(entry.kind, place)?;
         Ok(entry.length)

@@ -16,7 +16,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
     ("Share", &["clone", "remote", "fetch", "pull", "push", "ls-remote", "serve"]),
     ("Shape tables", &["table", "column", "view", "check"]),
     ("Go back", &["undo", "redo", "restore", "reset", "operations"]),
-    ("Keep house", &["verify", "gc", "compact", "config", "completions"]),
+    ("Keep house", &["verify", "gc", "cache", "compact", "config", "completions"]),
 ];
 
 /// The command line's description, with its help arranged.

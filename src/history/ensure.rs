@@ -119,6 +119,10 @@ impl Visitor for Ensure<'_> {
             // Tables and nodes that were written stand on what was written or found with them, or on the base.
             return Ok(matches!(kind, Kind::Commit | Kind::Snapshot));
         }
+        // What another repository has, it has with all that lies below.
+        if self.objects.is_partial() && !self.objects.contains(id)? {
+            return Ok(false);
+        }
         let known = match &mut self.known {
             Some(known) => known,
             none => none.insert(Known::of(self.objects, self.base)?),

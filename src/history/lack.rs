@@ -18,12 +18,22 @@ pub struct Lack {
     pub shared: HashSet<ObjectId>,
 }
 
+/// How far down commits are carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// With all that they reach.
+    Whole,
+    /// Down to the tables: their schemas, and where their trees are.
+    Tops,
+}
+
 /// What lacks of `tips`, which are in `from`, where the commits of `known` are there whole; `near` has those too. Subtrees that an old commit shares with a new one are passed over unread.
 pub fn lack(
     from: &Arc<Objects>,
     near: &Arc<Objects>,
     tips: impl IntoIterator<Item = CommitId>,
     known: &HashSet<CommitId>,
+    depth: Depth,
     progress: &dyn Progress,
 ) -> Result<Lack, HistoryError> {
     let (mut commits, mut seen, mut boundary) = (Vec::new(), HashSet::new(), Vec::new());
@@ -40,12 +50,12 @@ pub fn lack(
     }
     let mut shared = HashSet::new();
     for id in boundary {
-        let mut visitor = Counter { progress };
+        let mut visitor = Counter { progress, depth };
         let mut reach = Reach::beyond(near, &mut visitor, shared);
         reach.snapshot(load_commit(near, id)?.snapshot)?;
         shared = reach.into_seen();
     }
-    let mut visitor = Counter { progress };
+    let mut visitor = Counter { progress, depth };
     let mut reach = Reach::beyond(from, &mut visitor, shared.clone());
     for (_, snapshot) in &commits {
         reach.snapshot(*snapshot)?;
@@ -58,11 +68,12 @@ pub fn lack(
 
 struct Counter<'a> {
     progress: &'a dyn Progress,
+    depth: Depth,
 }
 
 impl Visitor for Counter<'_> {
-    fn object(&mut self, _: Kind, _: ObjectId, _: &Place) -> Result<bool, HistoryError> {
+    fn object(&mut self, kind: Kind, _: ObjectId, _: &Place) -> Result<bool, HistoryError> {
         self.progress.advance(1);
-        if self.progress.interrupted() { Err(HistoryError::Interrupted) } else { Ok(true) }
+        if self.progress.interrupted() { Err(HistoryError::Interrupted) } else { Ok(self.depth == Depth::Whole || kind != Kind::Table) }
     }
 }

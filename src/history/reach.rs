@@ -41,6 +41,11 @@ impl fmt::Display for Place {
     }
 }
 
+/// What a place calls the hidden rope of row ids, and that of deleted rows.
+pub const ROW_IDS: &str = "row ids";
+/// See [`ROW_IDS`].
+pub const DELETED_ROWS: &str = "deleted rows";
+
 /// Who walks.
 pub trait Visitor {
     /// Called with each object once. False passes over what lies below it; an error ends the walk.
@@ -200,6 +205,14 @@ impl<'a> Reach<'a> {
         }
     }
 
+    /// Walks one table, which is told by its name.
+    pub fn table_named(&mut self, name: &str, id: TableObjectId) -> Result<(), HistoryError> {
+        self.place.table = Some(name.to_owned());
+        let walked = self.table(id);
+        self.place.table = None;
+        walked
+    }
+
     fn table(&mut self, id: TableObjectId) -> Result<(), HistoryError> {
         if !self.enter(Kind::Table, id)? {
             return Ok(());
@@ -210,10 +223,10 @@ impl<'a> Reach<'a> {
             Err(error) => return self.go_on(Err(error)),
         };
         let reference = |item: &[u8]| Reference::decode(&mut cbor::Reader::new("reference to a rope", item)).map_err(malformed);
-        self.place.column = Some("row ids".into());
+        self.place.column = Some(ROW_IDS.into());
         let walked = reference(&object.spine).and_then(|spine| self.rope::<Spine>(&spine, &mut |_| {}));
         self.go_on(walked)?;
-        self.place.column = Some("deleted rows".into());
+        self.place.column = Some(DELETED_ROWS.into());
         let walked = reference(&object.live).and_then(|live| self.rope::<Live>(&live, &mut |_| {}));
         self.go_on(walked)?;
         for (column, rope) in object.columns.iter().zip(&object.ropes) {

@@ -68,6 +68,14 @@ pub(super) struct Task {
     pub is_last: bool,
 }
 
+impl Task {
+    /// Its rows, in order.
+    pub fn rows(&self) -> Vec<u64> {
+        let parts = self.pieces.iter().filter_map(|(window, range)| window.rows.get(range.clone()));
+        parts.flatten().copied().collect()
+    }
+}
+
 /// How batches are made of a selection.
 pub(super) struct Maker {
     pub selection: Selection,
@@ -127,10 +135,7 @@ impl Maker {
 
     /// Makes a batch.
     pub fn make(&self, task: &Task, tools: &mut Tools) -> Result<Batch, LoaderError> {
-        let mut rows: Vec<u64> = Vec::new();
-        for (window, range) in &task.pieces {
-            rows.extend(window.rows.get(range.clone()).unwrap_or_default());
-        }
+        let mut rows = task.rows();
         let started = Instant::now();
         let mut cells = self.cells(task, &rows)?;
         self.counters.read(started, &cells);
@@ -216,6 +221,11 @@ impl Maker {
 
     fn name(&self, column: usize) -> String {
         self.selection.columns().get(column).map_or_else(String::new, |column| column.name.clone())
+    }
+
+    /// Starts to bring what holds these rows in the columns that are read for each batch. What fails is told when they are read.
+    pub fn bring(&self, rows: &[u64]) {
+        let _ = self.selection.bring(&self.direct, rows);
     }
 
     /// The cells of a batch's rows, by column.

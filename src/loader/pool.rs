@@ -37,7 +37,12 @@ struct State {
     /// Nobody takes batches any more.
     stopped: bool,
     windows: usize,
+    /// The first batch whose rows were not asked for yet, where they are far.
+    asked: u64,
 }
+
+/// Rows of far tables are asked for so many batches before they are read.
+const BATCHES_AHEAD: u64 = 8;
 
 /// Windows that may be held at once: one whose batches are made, and the next.
 const WINDOWS_MAX: usize = 2;
@@ -111,6 +116,9 @@ impl Pool {
         let mut tools = Tools::default();
         while let Some(task) = self.task() {
             let sequence = task.sequence;
+            if maker.selection.is_far() {
+                self.soon(sequence).iter().for_each(|rows| maker.bring(rows));
+            }
             let made = catch_unwind(AssertUnwindSafe(|| maker.make(&task, &mut tools))).unwrap_or_else(|panic| {
                 tools = Tools::default();
                 Err(LoaderError::Thread(message(&*panic)))
@@ -127,6 +135,17 @@ impl Pool {
             self.ready.notify_all();
             self.work.notify_all();
         }
+    }
+
+    /// The rows of the batches that follow soon and were not asked for yet.
+    fn soon(&self, sequence: u64) -> Vec<Vec<u64>> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let from = state.asked.max(sequence + 1);
+        let to = sequence + 1 + BATCHES_AHEAD;
+        let soon: Vec<&Task> = state.tasks.iter().filter(|task| (from..to).contains(&task.sequence)).collect();
+        state.asked = soon.iter().map(|task| task.sequence + 1).max().unwrap_or(from);
+        soon.into_iter().map(Task::rows).collect()
     }
 
     fn task(&self) -> Option<Task> {

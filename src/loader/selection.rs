@@ -161,6 +161,22 @@ impl Selection {
         found.into_iter().map(|cells| cells.ok_or_else(missing)).collect()
     }
 
+    /// True where reading takes long: rows are worth to be asked for before they are read.
+    pub(super) fn is_far(&self) -> bool {
+        self.parts.iter().any(|part| part.objects.is_far())
+    }
+
+    /// Starts to bring what holds some rows in some columns, in their order.
+    pub(super) fn bring(&self, columns: &[usize], rows: &[u64]) -> Result<(), LoaderError> {
+        for column in columns.iter().filter_map(|column| self.columns.get(*column)) {
+            let Some(part) = self.parts.get(column.at.0).filter(|part| part.objects.is_far()) else { continue };
+            let Some(at) = part.columns.get(column.at.1) else { continue };
+            let slots: Vec<u64> = rows.iter().filter_map(|row| part.slots.get(*row)).collect();
+            part.table.reader(&part.objects, *at)?.bring_slots(&slots)?;
+        }
+        Ok(())
+    }
+
     /// About how many bytes a cell of a column has: of some rows across the selection, so that it does not depend on how chunks lie.
     pub(super) fn cell_bytes(&self, column: usize) -> Result<u64, LoaderError> {
         if let Some(width) = self.columns.get(column).and_then(|column| fixed_width(&column.ty.storage())) {

@@ -35,6 +35,12 @@ const WIDE_STEP_BYTES: u64 = 1 << 20;
 /// The first step of a scan with a limit is not shorter.
 const STEP_MIN: u64 = 256;
 
+/// From afar the chunks of so many ranges are asked for before the first is read.
+const RANGES_AHEAD: usize = 4;
+/// So many chunks of a column that will be read for certain, and of one that is read only for rows that pass.
+const CHUNKS_AHEAD: usize = 16;
+const LATE_CHUNKS_AHEAD: usize = 2;
+
 /// One part of a predicate, all parts of which must be true.
 #[derive(Debug, Clone)]
 pub struct Conjunct {
@@ -181,7 +187,7 @@ impl Selection {
         // Without a predicate a longer step would only be cut again.
         let step_max = if stages.is_empty() { batch_rows } else { STEP_MAX.max(batch_rows) };
         let step = self.limit.map_or(step_max, |limit| limit.clamp(STEP_MIN.min(batch_rows), batch_rows));
-        Ok(Rows {
+        let mut rows = Rows {
             schema: self.schema(),
             all_live: live.summary() == live.rows(),
             live,
@@ -197,7 +203,9 @@ impl Selection {
             watch,
             failed: false,
             selection: self,
-        })
+        };
+        rows.bring()?;
+        Ok(rows)
     }
 
     fn storage(&self, column: usize) -> Result<DataType, QueryError> {
@@ -253,6 +261,30 @@ impl Rows {
     /// Ends the read once `asked` says so.
     pub fn stop_when(&mut self, asked: Arc<dyn Fn() -> bool + Send + Sync>) {
         self.watch.stop = asked;
+    }
+
+    /// Where the table is far, asks for what is read first in all columns at once: one after the other, each would take the whole way.
+    fn bring(&mut self) -> Result<(), QueryError> {
+        if !self.selection.objects.is_far() {
+            return Ok(());
+        }
+        let first: BTreeSet<usize> =
+            self.stages.first().map_or_else(|| self.selection.output.iter().copied().collect(), |s| s.columns.iter().copied().collect());
+        let late: BTreeSet<usize> = self.stages.first().map(|stage| stage.later.difference(&first).copied().collect()).unwrap_or_default();
+        let ranges: Vec<Range<u64>> = self.ranges.iter().rev().take(RANGES_AHEAD).cloned().collect();
+        for range in &ranges {
+            for column in &first {
+                self.reader(*column)?.bring(range.clone(), CHUNKS_AHEAD, false)?;
+            }
+        }
+        // Where statistics left little, a row is likely to pass.
+        let few = self.ranges.len() <= RANGES_AHEAD;
+        for range in ranges.iter().filter(|_| few) {
+            for column in &late {
+                self.reader(*column)?.bring(range.clone(), LATE_CHUNKS_AHEAD, true)?;
+            }
+        }
+        Ok(())
     }
 
     fn advance(&mut self) -> Result<Option<Passed>, QueryError> {

@@ -65,9 +65,14 @@ struct Marker<'a> {
 }
 
 impl Visitor for Marker<'_> {
-    fn object(&mut self, _: Kind, _: ObjectId, _: &Place) -> Result<bool, HistoryError> {
+    fn object(&mut self, _: Kind, id: ObjectId, _: &Place) -> Result<bool, HistoryError> {
         self.repo.progress.advance(1);
-        if self.repo.progress.interrupted() { Err(HistoryError::Interrupted) } else { Ok(!self.at_end) }
+        if self.repo.progress.interrupted() {
+            return Err(HistoryError::Interrupted);
+        }
+        // What a lazy clone has not itself, its remote has with all that lies below.
+        let objects = &self.repo.objects;
+        Ok(!self.at_end && (!objects.is_partial() || objects.contains(id)?))
     }
 
     /// An earlier collection with a nearer horizon has cut the log: it ends where something is missing.

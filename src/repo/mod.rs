@@ -22,6 +22,7 @@ mod open;
 mod operations;
 pub mod profile;
 pub mod remotes;
+mod repair;
 mod replay;
 mod reset;
 mod restore;
@@ -64,6 +65,7 @@ pub use merge::{MergeOutcome, MergeReport, MergeRequest, MergedTable, NameConfli
 pub use merging::{Aborted, Disputed, Pending, Pick, Resolution, Resolved};
 pub use open::{FOLDER, OpenOptions};
 pub use operations::OperationInfo;
+pub use repair::Repaired;
 pub use replay::{Replay, ReplayOptions, ReplayOutcome, ReplayReport};
 pub use reset::ResetMode;
 pub use rows::{Affected, NewCells, OnKey, RowStream};
@@ -88,6 +90,8 @@ pub struct Repo {
     progress: Arc<dyn Progress>,
     /// The branch that this handle stays on; without, it goes along with what is checked out.
     pinned: Option<String>,
+    /// True for a remote: what was written in vain is left to its gc.
+    is_remote: bool,
 }
 
 impl fmt::Debug for Repo {
@@ -99,7 +103,17 @@ impl fmt::Debug for Repo {
 impl Repo {
     fn assemble(dir: Option<PathBuf>, objects: Arc<Objects>, ledger: Arc<dyn Ledger>, options: &OpenOptions) -> Repo {
         let OpenOptions { environment, expressions, .. } = options.clone();
-        Repo { dir, graph: Graph::new(objects.clone()), objects, ledger, environment, expressions, progress: Arc::new(NoProgress), pinned: None }
+        Repo {
+            dir,
+            graph: Graph::new(objects.clone()),
+            objects,
+            ledger,
+            environment,
+            expressions,
+            progress: Arc::new(NoProgress),
+            pinned: None,
+            is_remote: false,
+        }
     }
 
     /// Publishes the first operation: `HEAD` on a branch without a commit.
@@ -150,6 +164,9 @@ impl Repo {
         let objects = Arc::new(Objects::new(self.objects.store().clone(), self.objects.limits().clone()));
         let ledger = Arc::new(StoreLedger::new(objects.clone()));
         let options = self.open_options();
+        if let Some(dir) = &self.dir {
+            remotes::look_beyond(&objects, dir, &options)?;
+        }
         let repo = Repo::assemble(self.dir.clone(), objects, ledger, &options);
         Ok(Repo { pinned: Some(branch.to_owned()), progress: self.progress.clone(), ..repo })
     }
@@ -223,16 +240,15 @@ impl Repo {
         match &published {
             Ok(_) if !idle => {}
             Err(HistoryError::Unsettled(_)) => {}
-            // In another's repository nothing is deleted: whether the failed swap of its head is still on its way is not known.
-            _ if !std::ptr::eq(self, user) => self.objects.abandon(),
             _ => self.drop_written(),
         }
         Ok(published?)
     }
 
-    /// Drops what was written and not published. Where its files cannot be deleted they are left to gc: the error that led here counts.
+    /// Drops what was written and not published. Where its files cannot be deleted they are left to gc: the error that led here counts. In a remote nothing is deleted: whether a failed swap of its head is
+    /// still on its way is not known.
     fn drop_written(&self) {
-        let _ = self.objects.discard();
+        if self.is_remote { self.objects.abandon() } else { drop(self.objects.discard()) }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::remotes::look_beyond;
 use super::{Environment, Repo, RepoError};
 use crate::base::name::check_ref;
 use crate::chunk::{Limits, Objects};
@@ -72,7 +73,8 @@ impl Repo {
         let folder = start.ancestors().map(|above| above.join(FOLDER)).find(|folder| is_repository(folder));
         let folder = folder.ok_or_else(|| RepoError::NoRepository(dir.to_owned()))?;
         let store = LocalStore::open(&folder).map_err(HistoryError::from)?;
-        let repo = Repo::on_store(Some(folder), Arc::new(store), options);
+        let repo = Repo::on_store(Some(folder.clone()), Arc::new(store), options);
+        look_beyond(&repo.objects, &folder, options)?;
         // Damage and other versions of the format are told at once.
         repo.view()?;
         Ok(repo)

@@ -4,6 +4,7 @@ mod blame;
 mod cost;
 mod crash;
 mod diff;
+mod lazy;
 mod merging;
 mod model;
 mod patch;

@@ -9,14 +9,16 @@ use super::{Repo, RepoError};
 use crate::base::parallel::on_all_cores;
 use crate::base::progress::Unit;
 use crate::base::{ObjectId, PackId, Progress};
-use crate::chunk::verify::Problem;
+use crate::chunk::verify::{Problem, Verified};
 use crate::chunk::{ChunkError, Objects, read_chain};
 use crate::format::head::{Head, PackEntry};
 use crate::format::pack::Kind;
 use crate::history::HistoryError;
 use crate::history::reach::{Place, Reach, Visitor, is_forgotten};
-use crate::store::StoreError;
+use crate::store::{MemoryStore, StoreError};
 
+/// Packs of a remote up to this size are checked in memory.
+const FAR_PACK_BYTES_MAX: u64 = 256 << 20;
 /// So many places that a fault harms are told.
 const HARMS_MAX: usize = 4;
 
@@ -31,6 +33,8 @@ pub struct Verification {
     pub bytes: u64,
     /// Objects that a branch, a tag, a working state or an operation reaches.
     pub reached: u64,
+    /// Objects that a lazy clone left on its remote, as far as it knows them.
+    pub elsewhere: u64,
     /// What is wrong; nothing, if all is well.
     pub faults: Vec<Fault>,
 }
@@ -70,11 +74,14 @@ impl Repo {
             by_object,
             faults: std::mem::take(&mut found.faults),
             at_end: false,
+            elsewhere: 0,
             told: HashSet::new(),
         };
         let mut reach = Reach::new(&self.objects, &mut finder);
         let walked = reach.operations(&view, i64::MIN);
         found.reached = reach.into_seen().len() as u64;
+        found.reached -= finder.elsewhere;
+        found.elsewhere = finder.elsewhere;
         found.faults = finder.faults;
         self.progress.finish();
         if self.progress.interrupted() {
@@ -87,8 +94,7 @@ impl Repo {
 
     fn verify_packs(&self, packs: &[PackEntry]) -> Result<Verification, RepoError> {
         self.progress.start("hashing", Some(packs.iter().map(|pack| pack.length).sum()), Unit::Bytes);
-        let progress: &Arc<dyn Progress> = &self.progress;
-        let results: Vec<_> = on_all_cores(|| packs.par_iter().map(|pack| (pack, self.objects.verify_pack(pack, &**progress))).collect());
+        let results: Vec<_> = on_all_cores(|| packs.par_iter().map(|pack| (pack, self.verify_one(pack))).collect());
         self.progress.finish();
         let mut found = Verification { packs: packs.len() as u64, ..Default::default() };
         for (pack, result) in results {
@@ -104,6 +110,21 @@ impl Repo {
             found.faults.extend(problems.into_iter().map(|p| Fault { why: p.why, object: p.object, pack: Some(p.pack), harms: Vec::new() }));
         }
         Ok(found)
+    }
+
+    fn verify_one(&self, pack: &PackEntry) -> Result<Verified, ChunkError> {
+        let (store, length) = (self.objects.store(), pack.length);
+        if !store.is_far() || length > FAR_PACK_BYTES_MAX {
+            return self.objects.verify_pack(pack, &*self.progress);
+        }
+        // From afar it comes as a whole, not object by object.
+        let near = MemoryStore::new();
+        match store.read_whole(&pack.path(), length) {
+            Ok(bytes) => near.put(&pack.path(), bytes),
+            Err(StoreError::NotFound { .. } | StoreError::Large { .. }) => return self.objects.verify_pack(pack, &*self.progress),
+            Err(error) => return Err(error.into()),
+        }
+        Objects::new(Arc::new(near), self.objects.limits().clone()).verify_pack(pack, &*self.progress)
     }
 
     /// Takes back faults of packs that have left the catalogue meanwhile, folded or collected by another process.
@@ -126,6 +147,8 @@ struct Finder<'a> {
     faults: Vec<Fault>,
     /// True once the operation log has ended where garbage collection cut it.
     at_end: bool,
+    /// Objects that only the remote of a lazy clone has.
+    elsewhere: u64,
     /// Faults that were found on the way, so that each is told once.
     told: HashSet<String>,
 }
@@ -167,6 +190,10 @@ impl Visitor for Finder<'_> {
         }
         match self.objects.contains(id) {
             Ok(true) => {}
+            Ok(false) if self.objects.is_partial() => {
+                self.elsewhere += 1;
+                return Ok(false);
+            }
             Ok(false) => self.fault(ChunkError::Missing { object: id }.into(), place)?,
             Err(error) => self.fault(error.into(), place)?,
         }

@@ -30,6 +30,11 @@ impl MemoryStore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts a file in, whole.
+    pub fn put(&self, path: &str, bytes: Bytes) {
+        self.contents().files.insert(path.to_owned(), (bytes, Some(Instant::now())));
+    }
+
     /// Puts other bytes in the place of a file, as damage would.
     #[cfg(test)]
     pub fn overwrite(&self, path: &str, bytes: Vec<u8>) {

@@ -1,8 +1,9 @@
 //! Floor 2: a place for immutable files, and one pointer that is swapped. Knows nothing of what the bytes mean.
 //!
-//! [`LocalStore`] keeps them in a directory, `RemoteStore` (feature `remote`) on the network, [`MemoryStore`] in memory, and [`FaultStore`] breaks any other store on purpose.
+//! [`LocalStore`] keeps them in a directory, `RemoteStore` (feature `remote`) on the network, [`MemoryStore`] in memory; [`CachedStore`] keeps near what was read from another, and [`FaultStore`] breaks any other on purpose.
 //! One suite of tests holds all of them to the contract that stands on [`Store`].
 
+mod cache;
 #[cfg(test)]
 mod conformance;
 mod fault;
@@ -17,6 +18,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+pub use cache::{CachedStore, PageCache, Usage};
 pub use fault::{Fault, FaultStore};
 pub use local::LocalStore;
 pub use memory::MemoryStore;
@@ -42,6 +44,25 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// As [`Store::read`], for bytes that are gone through once and in order: they may be the file itself, mapped into memory, in place of a copy.
     fn map(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.read(path, range)
+    }
+    /// As [`Store::read`], of a file of `length` bytes: a store far away may bring all of `near`, which is likely to be wanted next, in the same request, and keep it.
+    fn read_near(&self, path: &str, range: Range<u64>, near: Range<u64>, length: u64) -> Result<Bytes, StoreError> {
+        let _ = (near, length);
+        self.read(path, range)
+    }
+    /// A whole file of at most so many bytes.
+    fn read_whole(&self, path: &str, bytes_max: u64) -> Result<Bytes, StoreError> {
+        let length = self.length(path)?;
+        if length > bytes_max { Err(StoreError::Large { path: path.to_owned(), bytes_max }) } else { self.read(path, 0..length) }
+    }
+    /// True where a request takes long, so that several at once, or more bytes in one, are worth while.
+    fn is_far(&self) -> bool {
+        false
+    }
+    /// Drops what is kept near of a file of `length` bytes; true where there was any.
+    fn forget(&self, path: &str, length: u64) -> bool {
+        let _ = (path, length);
+        false
     }
     /// The length of a file in bytes.
     fn length(&self, path: &str) -> Result<u64, StoreError>;
@@ -110,6 +131,14 @@ pub enum StoreError {
         length: u64,
         /// The end of the range that was asked for.
         wanted: u64,
+    },
+    /// A file that should be small is not.
+    #[error("{path}: it has more than {bytes_max} bytes")]
+    Large {
+        /// The file.
+        path: String,
+        /// The most bytes that it may have.
+        bytes_max: u64,
     },
     /// The disk is full, or a quota is reached.
     #[error("{path}: no space left to write it")]

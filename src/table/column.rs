@@ -9,6 +9,7 @@ use arrow::compute::{CastOptions, cast_with_options, concat, take};
 use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
+use crate::base::ChunkId;
 use crate::base::parallel::on_all_cores;
 use crate::chunk::Objects;
 use crate::format::array::to_storage;
@@ -23,6 +24,9 @@ const WINDOW_SLICES: usize = 128;
 /// Slots of fewer slices are picked by the thread that asks: a query has threads of its own, each with its part of the table.
 const SPREAD_MIN: usize = 8;
 
+/// Of a far column so many chunks are asked for before they are read.
+const CHUNKS_AHEAD: usize = 16;
+
 /// Reads a column from left to right. Stepping back is allowed, and costs a descent.
 pub struct ColumnReader {
     objects: Arc<Objects>,
@@ -33,12 +37,14 @@ pub struct ColumnReader {
     covered: Range<u64>,
     /// Slices from here on are not looked for ahead of time.
     until: u64,
+    /// Where the slice begins from which on chunks were asked for last.
+    told: Option<u64>,
 }
 
 impl ColumnReader {
     /// A reader of `rope`, whose values come as `storage`.
     pub fn new(objects: Arc<Objects>, rope: Rope<Values>, storage: DataType) -> Self {
-        ColumnReader { objects, rope, storage, window: VecDeque::new(), covered: 0..0, until: u64::MAX }
+        ColumnReader { objects, rope, storage, window: VecDeque::new(), covered: 0..0, until: u64::MAX, told: None }
     }
 
     /// The same, for slots below `until` only: those behind it can be read as well, and are not looked for ahead of time.
@@ -55,10 +61,43 @@ impl ColumnReader {
             self.window = self.rope.items(&*self.objects, at, to)?.take(WINDOW_SLICES).collect::<Result<_, _>>()?;
             let taken = self.window.back().map_or(to, |(start, slice)| start + Values::rows(slice));
             self.covered = at..taken;
+            self.told = None;
         }
         while self.window.front().is_some_and(|(start, slice)| start + Values::rows(slice) <= at) {
             self.window.pop_front();
         }
+        Ok(())
+    }
+
+    /// Asks for the chunks of the window, where they are far.
+    fn ask_ahead(&mut self) {
+        let first = self.window.front().map(|(start, _)| *start);
+        if self.objects.is_far() && self.told != first {
+            self.told = first;
+            self.objects.ahead(self.window.iter().filter_map(|(_, slice)| chunk_of(slice)).take(CHUNKS_AHEAD));
+        }
+    }
+
+    /// Starts to bring what holds a range of slots, where it is far: its first chunks, or where it must be `whole` all of them or none.
+    pub fn bring(&mut self, range: Range<u64>, chunks_max: usize, whole: bool) -> Result<(), TableError> {
+        if !self.objects.is_far() || range.is_empty() {
+            return Ok(());
+        }
+        self.cover(range.start, range.end)?;
+        let chunks: Vec<ChunkId> = self.window.iter().take_while(|(start, _)| *start < range.end).filter_map(|(_, slice)| chunk_of(slice)).collect();
+        if !whole || (chunks.len() <= chunks_max && self.covered.end >= range.end) {
+            self.objects.ahead(chunks.into_iter().take(chunks_max));
+        }
+        Ok(())
+    }
+
+    /// Starts to bring what holds some slots, in any order, where it is far.
+    pub fn bring_slots(&mut self, slots: &[u64]) -> Result<(), TableError> {
+        let mut chunks = Vec::with_capacity(slots.len());
+        for slot in slots {
+            chunks.extend(chunk_of(&self.held(*slot)?.0));
+        }
+        self.objects.ahead(chunks);
         Ok(())
     }
 
@@ -68,6 +107,7 @@ impl ColumnReader {
         let mut at = range.start;
         while at < range.end {
             self.cover(at, u64::MAX)?;
+            self.ask_ahead();
             for (start, slice) in &self.window {
                 let end = start + Values::rows(slice);
                 let to = end.min(range.end);
@@ -130,6 +170,9 @@ impl ColumnReader {
             let here = slots[next..].partition_point(|s| *s < end);
             slices.push((start, slice, &slots[next..next + here]));
             next += here;
+        }
+        if slices.len() > 1 {
+            self.objects.ahead(slices.iter().filter_map(|(_, slice, _)| chunk_of(slice)));
         }
         let pick = |(start, slice, wanted): &(u64, Slice, &[u64])| self.pick(*start, slice, wanted);
         let parts: Vec<Vec<ArrayRef>> = if slices.len() < SPREAD_MIN {
@@ -233,6 +276,13 @@ impl ColumnReader {
             1 => Ok(parts.swap_remove(0)),
             _ => Ok(concat(&parts.iter().map(|p| &**p).collect::<Vec<_>>())?),
         }
+    }
+}
+
+fn chunk_of(slice: &Slice) -> Option<ChunkId> {
+    match slice {
+        Slice::Chunk { chunk, .. } => Some(chunk.id),
+        Slice::Literal(_) | Slice::Constant { .. } | Slice::Large(_) => None,
     }
 }
 

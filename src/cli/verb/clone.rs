@@ -17,6 +17,9 @@ use crate::repo::{OpenOptions, Repo};
 /// Makes DIR (default: the last part of the address), with all branches of the remote as origin/NAME, its tags, and its default branch checked out. Everything
 /// that arrives is verified before it is kept. Where a try is cut, the same command goes on with what arrived.
 ///
+/// With --lazy, commits and the tops of trees come, and everything else when it is read: queries, diffs and training read what they need, and keep it in a cache on this
+/// machine ('dsv cache'). 'dsv fetch --table' makes a part local for good. Such a clone needs its remote.
+///
 /// With --json, one line: {"dir", "branch", "commits", "objects", "bytes"}.
 ///
 /// Examples:
@@ -24,6 +27,7 @@ use crate::repo::{OpenOptions, Repo};
 ///   dsv clone s3://bucket/frames
 ///   dsv clone /mnt/share/frames work
 ///   dsv clone https://data.example.org/frames -b v2
+///   dsv clone --lazy s3://bucket/frames        history now, data when it is read
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Clone {
@@ -36,6 +40,9 @@ pub struct Clone {
     /// The branch to check out
     #[arg(short, long, value_name = "NAME")]
     branch: Option<String>,
+    /// Bring history alone; data come when they are read
+    #[arg(long)]
+    lazy: bool,
     #[command(flatten)]
     network: Network,
 }
@@ -50,7 +57,7 @@ impl Clone {
             .or_else(|| Repo::clone_folder(&self.url))
             .ok_or_else(|| CliError::usage("the address has no last part to name the folder by").hint("name it: 'dsv clone URL DIR'"))?;
         let dir = context.path(&folder);
-        let options = CloneOptions { branch: self.branch, remote: self.network.options(false) };
+        let options = CloneOptions { branch: self.branch, lazy: self.lazy, remote: self.network.options(false) };
         let open = OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() };
         let cloned = Repo::clone_from(&url, &dir, &options, &open, ui.progress())?;
         let fetched = &cloned.fetched;

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::transport::Network;
 use crate::cli::ui::format;
 use crate::repo::GcOptions;
 
@@ -15,11 +16,14 @@ use crate::repo::GcOptions;
 /// Data of deleted branches and of undone work stays until it is collected. What is condemned is deleted after a grace period, so that readers
 /// and writers at work are not disturbed. Operations older than the horizon can no longer be undone.
 ///
+/// With --remote that of another repository is collected, beside whoever pushes and reads there. What is alive in the packs that go is read and written over the network: --dry-run tells how much.
+///
 /// Examples:
 ///
 ///   dsv gc
 ///   dsv gc --dry-run
 ///   dsv gc --horizon 1d --grace 0s
+///   dsv gc --remote origin --dry-run     what a remote could be rid of
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Gc {
@@ -29,9 +33,14 @@ pub struct Gc {
     /// Forget operations older than this: 30d, 12h, 0s
     #[arg(long, value_name = "AGE")]
     horizon: Option<String>,
+    /// Collect a remote in place of this repository
+    #[arg(long, value_name = "NAME")]
+    remote: Option<String>,
     /// Delete condemned files only after this time: 2w, 1h, 0s
     #[arg(long, value_name = "AGE")]
     grace: Option<String>,
+    #[command(flatten)]
+    network: Network,
 }
 
 impl Gc {
@@ -43,7 +52,17 @@ impl Gc {
         if let Some(text) = &self.grace {
             options.grace_ms = args::age("--grace", text)?;
         }
-        let done = context.working_repo()?.gc(&options)?;
+        let repo = context.working_repo()?;
+        let done = match &self.remote {
+            None => repo.gc(&options)?,
+            Some(name) => {
+                let remote = repo.open_remote(name, &self.network.options(false))?;
+                remote.existing()?;
+                let mut there = remote.into_repo();
+                there.set_progress(context.ui.progress());
+                there.gc(&options)?
+            }
+        };
         if context.ui.json {
             let line = json!({
                 "dry_run": self.dry_run, "objects_live": done.objects_live, "bytes_live": done.bytes_live, "bytes_dead": done.bytes_dead,

@@ -3,6 +3,7 @@
 mod bisect;
 mod blame;
 mod branch;
+mod cache;
 mod cat;
 mod check;
 mod cherry_pick;
@@ -78,5 +79,5 @@ verbs! {
     Remote remote, Clone clone, Fetch fetch, Pull pull, Push push, LsRemote ls_remote, Serve serve,
     Table table, Column column, View view, Check check,
     Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
-    Verify verify, Gc gc, Compact compact, Config config, Completions completions,
+    Verify verify, Gc gc, Cache cache, Compact compact, Config config, Completions completions,
 }

@@ -32,6 +32,7 @@ use crate::repo::files::FileFormat;
 ///   dsv query "SELECT * FROM birds WHERE weight > :least" -p least=2.5
 ///   dsv query "SELECT id FROM frames ORDER BY embedding <=> :like LIMIT 10" -p like=@query.npy
 ///   dsv query "SELECT * FROM birds" --at v1.0 --format parquet -o birds.parquet
+///   dsv query "SELECT count(*) FROM birds" --at s3://bucket/birds#v1.0
 ///   dsv query @report.sql --format markdown
 ///   dsv query "UPDATE birds b SET label = old.label FROM \"v1.0\".birds old WHERE old.id = b.id"
 ///   dsv query "INSERT INTO birds (id, label) VALUES (7, 'wren') ON CONFLICT (id) DO NOTHING"
@@ -47,7 +48,7 @@ pub struct Query {
     /// A value for :NAME in the query; numbers, true, false and null are taken as such, quote 'text' to force text; @FILE is a .npy's vector or a file's text
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
-    /// Tables without a schema are those of this revision, not of the working state
+    /// Tables without a schema are those of this revision, not of the working state; URL#REV is one of another repository, read where it is
     #[arg(long, value_name = "REV")]
     at: Option<String>,
     /// How to write the answer: table, csv, tsv, json, parquet, arrow or markdown

@@ -21,6 +21,8 @@ const UNFINISHED: &str = "cloning";
 pub struct CloneOptions {
     /// The branch that is checked out; the remote's own choice without.
     pub branch: Option<String>,
+    /// Bring commits and the tops of trees alone; all else when it is read.
+    pub lazy: bool,
     /// How the remote is asked.
     pub remote: RemoteOptions,
 }
@@ -76,6 +78,11 @@ impl Repo {
             if let Some(value) = value {
                 repo.config().set(super::super::config::Scope::Repository, &format!("remote.{ORIGIN}.{key}"), value)?;
             }
+        }
+        if options.lazy {
+            repo.config().set(super::super::config::Scope::Repository, &format!("remote.{ORIGIN}.lazy"), "true")?;
+            let folder = dir.join(FOLDER);
+            super::look_beyond(&repo.objects, &folder, open)?;
         }
         let fetched = repo.fetch_from(ORIGIN, &remote, &theirs, &FetchOptions { remote: options.remote.clone(), ..FetchOptions::default() })?;
         if let Some((name, commit)) = &chosen {

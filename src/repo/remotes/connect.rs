@@ -10,7 +10,9 @@ use crate::chunk::Objects;
 use crate::history::{HistoryError, StoreLedger, View};
 #[cfg(feature = "remote")]
 use crate::store::remote::{Connect, Location, RemoteStore, check_endpoint};
-use crate::store::{LocalStore, Store};
+use crate::store::{CachedStore, LocalStore, Store};
+
+use super::cache::page_cache;
 
 /// How remotes are asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,9 +57,11 @@ impl Remote {
     /// Opens the repository at an address. Nothing needs to be there yet.
     pub fn open(url: &str, options: &RemoteOptions, open: &OpenOptions) -> Result<Remote, RepoError> {
         let (shown, store, kind) = reach(url, options, open)?;
+        // Only what is far is worth to be kept.
+        let store = if store.is_far() { Arc::new(CachedStore::new(store, shown.clone(), page_cache(&open.environment)?)) } else { store };
         let objects = Arc::new(Objects::new(store, open.limits.clone()));
         let ledger = Arc::new(StoreLedger::shared(objects.clone()));
-        Ok(Remote { url: shown, repo: Repo::assemble(None, objects, ledger, open), kind })
+        Ok(Remote { url: shown, repo: Repo { is_remote: true, ..Repo::assemble(None, objects, ledger, open) }, kind })
     }
 
     /// A remote on a store that a test has made.
@@ -66,7 +70,7 @@ impl Remote {
         let store = Arc::new(store);
         let objects = Arc::new(Objects::new(store.clone(), open.limits.clone()));
         let ledger = Arc::new(StoreLedger::shared(objects.clone()));
-        Remote { url: store.address().to_owned(), repo: Repo::assemble(None, objects, ledger, open), kind: Place::Network(store) }
+        Remote { url: store.address().to_owned(), repo: Repo { is_remote: true, ..Repo::assemble(None, objects, ledger, open) }, kind: Place::Network(store) }
     }
 
     /// The newest state; none where there is no repository yet.
@@ -178,7 +182,7 @@ impl Remote {
                 let store: Arc<dyn Store> = Arc::new(LocalStore::open(path).map_err(HistoryError::from)?);
                 let objects = Arc::new(Objects::new(store, open.limits.clone()));
                 let ledger = Arc::new(StoreLedger::shared(objects.clone()));
-                Ok(Remote { repo: Repo::assemble(None, objects, ledger, open), ..self })
+                Ok(Remote { repo: Repo { is_remote: true, ..Repo::assemble(None, objects, ledger, open) }, ..self })
             }
             #[cfg(feature = "remote")]
             Place::Network(_) => {

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use super::super::{Repo, RepoError};
 use super::connect::{Remote, RemoteOptions};
+use super::lazy::open_named;
 use super::{RefChange, RefUpdate, tracking_key};
 use crate::base::name::check_ref;
 use crate::base::progress::Unit;
 use crate::base::{CommitId, PackId};
 use crate::chunk::Direction;
 use crate::format::head::Head;
-use crate::history::lack::{Lack, lack};
+use crate::history::lack::{Depth, Lack, lack};
 use crate::history::state::tag_key;
 use crate::history::{HistoryError, Transaction, View};
 
@@ -68,15 +69,7 @@ impl Repo {
 
     /// Opens a remote by its name.
     pub fn open_remote(&self, name: &str, options: &RemoteOptions) -> Result<Remote, RepoError> {
-        let url = self.remote_url(name)?;
-        let setting = |key: &str| self.config().get(&format!("remote.{name}.{key}"));
-        let options = RemoteOptions {
-            endpoint: options.endpoint.clone().or(setting("endpoint")?),
-            region: options.region.clone().or(setting("region")?),
-            lock: options.lock || setting("lock")?.as_deref() == Some("true"),
-            ..options.clone()
-        };
-        Remote::open(&url, &options, &self.open_options())
+        open_named(&self.config(), name, options, &self.open_options())
     }
 
     pub(in crate::repo) fn fetch_from(&self, name: &str, remote: &Remote, theirs: &View, options: &FetchOptions) -> Result<Fetched, RepoError> {
@@ -100,7 +93,9 @@ impl Repo {
         let known = self.graph.ancestors(self.tips(&ours)?)?;
         let tips = branches.values().copied().chain(tags.values().map(|tag| tag.commit));
         self.progress.start("comparing histories", None, Unit::Objects);
-        let lacking = lack(&remote.repo.objects, &self.objects, tips, &known, &*self.progress);
+        // A lazy clone brings the rest when it is read.
+        let depth = if self.objects.is_partial() { Depth::Tops } else { Depth::Whole };
+        let lacking = lack(&remote.repo.objects, &self.objects, tips, &known, depth, &*self.progress);
         self.progress.finish();
         let Lack { commits, mut wanted, .. } = lacking?;
         let mut here = HashSet::new();

@@ -1,19 +1,25 @@
 //! Remotes: other repositories, by a name and an address; `fetch`, `push`, `clone`.
 
+mod cache;
 mod clone;
 mod connect;
 mod fetch;
+mod lazy;
+mod part;
 mod push;
 
-use super::config::Scope;
+use super::config::{Config, Scope};
 use super::{Repo, RepoError};
 use crate::base::CommitId;
 use crate::base::name::{check_ref, nearest};
 use crate::history::Transaction;
 
+pub use cache::page_cache;
 pub use clone::{CloneOptions, Cloned};
 pub use connect::{Remote, RemoteOptions};
 pub use fetch::{FetchOptions, Fetched};
+pub(super) use lazy::look_beyond;
+pub use part::{FetchedPart, Part};
 pub use push::{Force, PushRequest, Pushed};
 
 /// The remote that is meant where none is named.
@@ -63,23 +69,12 @@ pub enum RefChange {
 impl Repo {
     /// The remotes, by name.
     pub fn remotes(&self) -> Result<Vec<RemoteInfo>, RepoError> {
-        let named = |setting: super::Setting| {
-            let name = setting.key.strip_prefix("remote.")?.strip_suffix(".url")?;
-            Some(RemoteInfo { name: name.to_owned(), url: setting.value })
-        };
-        Ok(self.config().list()?.into_iter().filter_map(named).collect())
+        remotes_in(&self.config())
     }
 
     /// The address of a remote.
     pub fn remote_url(&self, name: &str) -> Result<String, RepoError> {
-        let remotes = self.remotes()?;
-        match remotes.iter().find(|remote| remote.name == name) {
-            Some(remote) => Ok(remote.url.clone()),
-            None => {
-                let nearest = nearest(name, remotes.iter().map(|remote| remote.name.as_str())).into_iter().map(str::to_owned).collect();
-                Err(RepoError::NoRemote { name: name.to_owned(), nearest })
-            }
-        }
+        remote_url(&self.config(), name)
     }
 
     /// Names a remote. The address is read, not asked.
@@ -199,6 +194,26 @@ impl Repo {
     pub fn upstream(&self, branch: &str) -> Result<Option<(String, String)>, RepoError> {
         let remote = self.config().get_at(&["branch", branch, "remote"])?;
         Ok(remote.zip(self.config().get_at(&["branch", branch, "merge"])?))
+    }
+}
+
+/// The remotes that settings name.
+fn remotes_in(config: &Config) -> Result<Vec<RemoteInfo>, RepoError> {
+    let named = |setting: super::Setting| {
+        let name = setting.key.strip_prefix("remote.")?.strip_suffix(".url")?;
+        Some(RemoteInfo { name: name.to_owned(), url: setting.value })
+    };
+    Ok(config.list()?.into_iter().filter_map(named).collect())
+}
+
+fn remote_url(config: &Config, name: &str) -> Result<String, RepoError> {
+    let remotes = remotes_in(config)?;
+    match remotes.iter().find(|remote| remote.name == name) {
+        Some(remote) => Ok(remote.url.clone()),
+        None => {
+            let nearest = nearest(name, remotes.iter().map(|remote| remote.name.as_str())).into_iter().map(str::to_owned).collect();
+            Err(RepoError::NoRemote { name: name.to_owned(), nearest })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `push`: sends what a remote lacks, and moves its branches.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::super::config::Scope;
 use super::super::{Repo, RepoError};
@@ -10,9 +11,9 @@ use super::{RefChange, RefUpdate, tracking_key};
 use crate::base::name::check_ref;
 use crate::base::progress::Unit;
 use crate::base::{CommitId, ObjectId};
-use crate::chunk::Direction;
+use crate::chunk::{Cargo, Direction, Objects};
 use crate::format::operation::HeadRef;
-use crate::history::lack::lack;
+use crate::history::lack::{Depth, Lack, lack};
 use crate::history::state::{HEAD, branch_key, tag_key};
 use crate::history::{HistoryError, Transaction, View};
 
@@ -127,12 +128,17 @@ impl Repo {
         }
 
         self.progress.start("comparing histories", None, Unit::Objects);
-        let lacking = lack(&self.objects, &self.objects, tips, &known, &*self.progress);
+        let lacking = lack(&self.objects, &self.objects, tips, &known, Depth::Whole, &*self.progress);
         self.progress.finish();
-        let lacking = lacking?;
+        let mut lacking = lacking?;
+        let (beyond, far) = self.take_beyond(&mut lacking, &remote)?;
         let gone = theirs.as_ref().map_or_else(|| Ok(HashSet::new()), condemned)?;
         let cargo = self.objects.plan_cargo(&lacking.wanted, &gone, &|id: ObjectId| lacking.shared.contains(&id))?;
-        (done.commits, done.objects, done.bytes) = (lacking.commits.len() as u64, cargo.objects, cargo.bytes);
+        let passed_on = match &beyond {
+            Some(beyond) => beyond.plan_cargo(&far, &gone, &|_| false)?,
+            None => Cargo::default(),
+        };
+        (done.commits, done.objects, done.bytes) = (lacking.commits.len() as u64, cargo.objects + passed_on.objects, cargo.bytes + passed_on.bytes);
         if request.dry_run || changes.is_empty() {
             if !request.dry_run {
                 self.track(name, &done)?;
@@ -153,8 +159,11 @@ impl Repo {
         if cargo.packs() > 0 {
             self.config().set(Scope::Repository, &unfinished, "push")?;
         }
-        self.progress.start("pushing", Some(cargo.bytes), Unit::Bytes);
-        let carried = self.objects.carry(&cargo, &remote.repo.objects, Direction::Push, again, &*self.progress);
+        self.progress.start("pushing", Some(done.bytes), Unit::Bytes);
+        let mut carried = self.objects.carry(&cargo, &remote.repo.objects, Direction::Push, again, &*self.progress);
+        if let (Ok(()), Some(beyond)) = (&carried, &beyond) {
+            carried = beyond.carry(&passed_on, &remote.repo.objects, Direction::Push, again, &*self.progress);
+        }
         self.progress.finish();
         if self.progress.interrupted() || carried.is_err() {
             remote.repo.objects.abandon();
@@ -189,6 +198,28 @@ impl Repo {
         self.config().unset(Scope::Repository, &unfinished)?;
         self.track(name, &done)?;
         Ok(done)
+    }
+
+    /// What a lazy clone is to push and has not itself: as far as the remote does not have it either, it is passed on from where it is, which comes back with it.
+    fn take_beyond(&self, lacking: &mut Lack, remote: &Remote) -> Result<(Option<Arc<Objects>>, HashSet<ObjectId>), RepoError> {
+        let mut far = HashSet::new();
+        if !self.objects.is_partial() {
+            return Ok((None, far));
+        }
+        for id in &lacking.wanted {
+            if !self.objects.contains(*id)? {
+                far.insert(*id);
+            }
+        }
+        lacking.wanted.retain(|id| !far.contains(id));
+        let mut lacks = HashSet::new();
+        for id in far {
+            // What is there must stay there.
+            if !remote.repo.objects.rely_on(id)? {
+                lacks.insert(id);
+            }
+        }
+        Ok((if lacks.is_empty() { None } else { self.objects.beyond()? }, lacks))
     }
 
     /// The tip of a branch here.

@@ -182,6 +182,108 @@ fn remotes_are_named_and_forgotten() {
     assert_eq!(table(&ada, "main", "frames"), cells(1));
 }
 
+#[test]
+fn what_is_damaged_here_comes_anew_from_a_remote() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ada, hub) = (init(&dir.path().join("ada")), dir.path().join("hub"));
+    for n in 0..4 {
+        put(&ada, &format!("t{n}"), Some(n * 20)).unwrap();
+    }
+    commit(&ada, "much").unwrap();
+    ada.add_remote("origin", hub.to_str().unwrap()).unwrap();
+    push(&ada, &["main"], Force::No).unwrap();
+    drop(ada);
+    let here = dir.path().join("ada/.dsv/packs");
+    let packs: Vec<_> = std::fs::read_dir(&here).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let sound: Vec<Vec<u8>> = packs.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let restore = || packs.iter().zip(&sound).for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    let head = dir.path().join("ada/.dsv/head");
+    let before = std::fs::read(&head).unwrap();
+    let (mut repaired, mut came) = (0, 0);
+    for (path, bytes) in packs.iter().zip(&sound) {
+        let mut flipped = bytes.clone();
+        flipped.iter_mut().skip(40).step_by(bytes.len() / 7 + 1).for_each(|byte| *byte ^= 4);
+        let cut = bytes[..bytes.len() - 9].to_vec();
+        for damaged in [Some(flipped), Some(cut), None] {
+            match &damaged {
+                Some(damaged) => std::fs::write(path, damaged).unwrap(),
+                None => std::fs::remove_file(path).unwrap(),
+            }
+            // What no remote has, as the newest operation, cannot come from one.
+            let opened = Repo::open_with(&dir.path().join("ada"), &small());
+            if let Ok(ada) = opened {
+                let found = ada.verify().unwrap();
+                assert!(!found.faults.is_empty());
+                let done = ada.repair(&found, &ada.open_remote("origin", &Default::default()).unwrap()).unwrap();
+                let again = Repo::open_with(&dir.path().join("ada"), &small()).unwrap();
+                if done.lost.is_empty() {
+                    let left = again.verify().unwrap();
+                    assert!(left.faults.is_empty() && done.packs > 0, "{done:?} {left:?}");
+                    assert_eq!(table(&again, "main", "t3"), cells(60));
+                    repaired += 1;
+                    came += done.objects;
+                }
+            }
+            restore();
+            std::fs::write(&head, &before).unwrap();
+        }
+    }
+    assert!(repaired >= 2 && came > 10, "{repaired} {came}");
+    let ada = Repo::open_with(&dir.path().join("ada"), &small()).unwrap();
+    // Damage in the remote is found there, and collected nowhere.
+    let there = |name: &str| ada.open_remote(name, &Default::default()).unwrap();
+    assert!(there("origin").repo().verify().unwrap().faults.is_empty());
+    for entry in std::fs::read_dir(hub.join("packs")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    assert!(!there("origin").repo().verify().unwrap().faults.is_empty());
+}
+
+#[test]
+fn a_remote_is_collected_beside_those_who_use_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ada, hub) = (init(&dir.path().join("ada")), dir.path().join("hub"));
+    put(&ada, "frames", Some(1)).unwrap();
+    commit(&ada, "first").unwrap();
+    ada.add_remote("origin", hub.to_str().unwrap()).unwrap();
+    push(&ada, &["main"], Force::No).unwrap();
+    // A branch that comes and goes leaves what only it had.
+    ada.create_branch("side", None, false).unwrap();
+    let side = ada.on_branch("side").unwrap();
+    put(&side, "waste", Some(100)).unwrap();
+    side.commit(&crate::repo::CommitOptions { message: Some("waste".into()), ..Default::default() }).unwrap();
+    push(&ada, &["side"], Force::No).unwrap();
+    let reader = ada.open_remote("origin", &Default::default()).unwrap();
+    let old = reader.existing().unwrap();
+    ada.push("origin", &PushRequest { delete: vec!["side".into()], ..PushRequest::default() }).unwrap();
+    let collect = |grace_ms: u64, dry_run: bool| {
+        let remote = ada.open_remote("origin", &Default::default()).unwrap();
+        remote.existing().unwrap();
+        remote.repo().gc(&GcOptions { horizon_ms: 0, grace_ms, dead_share: 0.0, dry_run }).unwrap()
+    };
+    let files = || std::fs::read_dir(hub.join("packs")).unwrap().count();
+    let told = collect(3_600_000, true);
+    assert!(told.bytes_dead > 1000 && told.packs_condemned > 0, "{told:?}");
+    let before = files();
+    let done = collect(3_600_000, false);
+    assert_eq!((done.packs_condemned, done.files_deleted), (told.packs_condemned, 0));
+    assert!(files() >= before, "within the time of grace nothing goes");
+    // Who read the head before still reads all.
+    let waste = old.state.branch("side").unwrap().unwrap();
+    assert_eq!(read_table(reader.repo().objects(), reader.repo().snapshot_of(waste).unwrap().tables["waste"]), cells(100));
+    // A push of what was condemned meanwhile writes it anew.
+    push(&ada, &["side"], Force::No).unwrap();
+    assert!(collect(0, false).files_deleted > 0);
+    let all = clone(&hub, &dir.path().join("all")).repo;
+    assert_eq!((table(&all, "main", "frames"), table(&all, "origin/side", "waste")), (cells(1), cells(100)));
+    assert!(ada.open_remote("origin", &Default::default()).unwrap().repo().verify().unwrap().faults.is_empty());
+    assert!(all.verify().unwrap().faults.is_empty());
+}
+
 #[cfg(feature = "remote")]
 mod network {
     //! The same over a client that breaks at one request after the other.

@@ -167,9 +167,7 @@ impl RemoteStore {
             Ok((bytes, version))
         })?;
         match got.map_err(|e| self.shared.error(path, &e)) {
-            Ok((bytes, _)) if bytes.len() as u64 > bytes_max => {
-                Err(StoreError::Remote { path: self.shared.shown(path), fault: RemoteFault::Other, why: format!("it has more than {bytes_max} bytes") })
-            }
+            Ok((bytes, _)) if bytes.len() as u64 > bytes_max => Err(StoreError::Large { path: self.shared.shown(path), bytes_max }),
             Ok(got) => Ok(Some(got)),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -293,6 +291,17 @@ impl Store for RemoteStore {
             },
             Err(error) => Err(error),
         }
+    }
+
+    fn read_whole(&self, path: &str, bytes_max: u64) -> Result<Bytes, StoreError> {
+        match self.get_small(path, bytes_max)? {
+            Some((bytes, _)) => Ok(bytes.into()),
+            None => Err(StoreError::NotFound { path: self.shared.shown(path) }),
+        }
+    }
+
+    fn is_far(&self) -> bool {
+        true
     }
 
     fn length(&self, path: &str) -> Result<u64, StoreError> {

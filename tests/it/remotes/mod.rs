@@ -1,6 +1,7 @@
 //! Remotes by the command line: one suite over each kind of store, on servers that the tests start.
 
 mod contend;
+mod lazy;
 mod network;
 mod servers;
 mod stores;

@@ -114,7 +114,7 @@ fn a_lock_stands_in_for_conditions() {
 fn a_head_that_is_none_is_not_read_whole() {
     let store = in_memory();
     store.send("head", 5 << 20, &|range| Ok(vec![0; (range.end - range.start) as usize].into())).unwrap();
-    assert!(matches!(store.read_head(), Err(StoreError::Remote { fault: RemoteFault::Other, .. })));
+    assert!(matches!(store.read_head(), Err(StoreError::Large { .. })));
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! An epoch of pictures over a way of 30 milliseconds, beside the same epoch from the disk.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
+use arrow::datatypes::DataType;
+use dsv::format::Type;
+use dsv::loader::{Images, Loader, Options as Loading, Selection};
+use dsv::repo::remotes::{PushRequest, Remote, RemoteOptions};
+use dsv::repo::{OpenOptions, Repo, RepoError};
+use dsv::table::write::RowWriter;
+
+use crate::proxy::{Proxy, Weather};
+use crate::server::{Server, variables};
+use crate::{Options, data, report};
+
+const ROUND_TRIP_MS: u64 = 30;
+/// Until so many batches are taken the read-ahead fills.
+const FILLING: usize = 16;
+
+fn made(dir: &std::path::Path, count: u64) -> Repo {
+    let files = tempfile::tempdir().expect("a folder");
+    let mut paths = data::pictures(files.path(), count * 40_000);
+    paths.truncate(count as usize);
+    let repo = Repo::init(dir, "main").expect("a repository");
+    let columns = [("id".to_owned(), Type::Plain(DataType::Int64)), ("picture".to_owned(), Type::Image)];
+    repo.create_table("pictures", &columns, &[], "create").expect("a table");
+    let filled = repo.edit_table("pictures", "fill", |table| -> Result<_, RepoError> {
+        let mut writer = RowWriter::new(repo.objects(), &table, &columns)?;
+        for (at, part) in paths.chunks(200).enumerate() {
+            let read: Vec<Vec<u8>> = part.iter().map(|path| std::fs::read(path).expect("a file")).collect();
+            let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((at * 200..).take(part.len()).map(|id| id as i64)));
+            let cells: ArrayRef = Arc::new(BinaryArray::from_iter_values(read));
+            writer.push(&RecordBatch::try_from_iter([("id", ids), ("picture", cells)]).expect("columns of one length"), &[])?;
+        }
+        Ok(table.append(repo.objects(), writer.finish()?)?)
+    });
+    filled.expect("rows");
+    data::commit(&repo);
+    repo
+}
+
+/// Pictures a second of an epoch, once the read-ahead is full.
+fn rate(repo: &Repo) -> f64 {
+    let selection = Selection::of_table(repo, "main", "pictures", Some(&["picture"])).expect("pictures");
+    let images = Images { size: Some((224, 224)), ..Images::default() };
+    let mut loader = Loader::new(selection, Loading { batch: 64, seed: Some(3), images: Some(images), ..Loading::default() }).expect("a loader");
+    let taken = loader.by_ref().take(FILLING).map(|batch| batch.expect("a batch").valid).sum::<usize>();
+    assert!(taken > 0);
+    let start = Instant::now();
+    let count: usize = loader.map(|batch| batch.expect("a batch").valid).sum();
+    count as f64 / start.elapsed().as_secs_f64()
+}
+
+/// The repository at `url`, with a cache of its own.
+fn far(url: &str, address: &str, cache: &std::path::Path) -> Repo {
+    let mut known: Vec<(&str, String)> = variables(address).to_vec();
+    known.push(("DSV_CACHE_DIR", cache.to_string_lossy().into_owned()));
+    let known: Vec<(&str, &str)> = known.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let open = OpenOptions { environment: dsv::repo::Environment::fixed(|| 0, &known), ..OpenOptions::default() };
+    let remote = Remote::open(url, &RemoteOptions::default(), &open).expect("a remote");
+    remote.existing().expect("a repository");
+    remote.into_repo()
+}
+
+pub fn run(options: &Options) {
+    let Some(server) = Server::start() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let near = made(dir.path(), options.pictures);
+    near.add_remote("origin", "s3://data/pictures").expect("a remote");
+    let remote = RemoteOptions { endpoint: Some(format!("http://{}", server.address)), region: Some("us-east-1".into()), ..RemoteOptions::default() };
+    let pushed = {
+        let known = variables(&server.address);
+        let known: Vec<(&str, &str)> = known.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let open = OpenOptions { environment: dsv::repo::Environment::fixed(|| 0, &known), ..OpenOptions::default() };
+        let again = Repo::open_with(dir.path(), &open).expect("the repository");
+        again.push("origin", &PushRequest { branches: vec![("main".into(), "main".into())], remote, ..PushRequest::default() })
+    };
+    pushed.expect("a push");
+    let proxy = Proxy::start(&server.address, Weather { round_trip_ms: ROUND_TRIP_MS, ..Weather::default() }).expect("a proxy");
+    let (mut disk, mut cold, mut warm) = (0f64, 0f64, 0f64);
+    for _ in 0..options.rounds {
+        let cache = tempfile::tempdir().expect("a folder");
+        disk = disk.max(rate(&near));
+        cold = cold.max(rate(&far("s3://data/pictures", &proxy.address(), cache.path())));
+        warm = warm.max(rate(&far("s3://data/pictures", &proxy.address(), cache.path())));
+    }
+    println!(
+        "  {} pictures made 224 x 224: {disk:.0} a second from the disk, {cold:.0} over {ROUND_TRIP_MS} ms, {warm:.0} with what is kept of it",
+        options.pictures
+    );
+    report::ratio("its rate beside the disk's, nothing kept", cold / disk, 0.9, true);
+    report::ratio("its rate beside the disk's, read before", warm / disk, 0.9, true);
+}

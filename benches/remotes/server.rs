@@ -1,0 +1,67 @@
+//! SeaweedFS, started for a benchmark and ended with it.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A server of S3's protocol with a bucket `data`, open to all, which runs while this is kept.
+pub struct Server {
+    child: Child,
+    /// Where it listens: `127.0.0.1:PORT`.
+    pub address: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+/// The status of the answer to a request without a body.
+fn ask(address: &str, line: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "{line} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split_whitespace().nth(1)?.parse().ok()
+}
+
+impl Server {
+    /// Starts it; none, with a word, where there is no such program.
+    pub fn start() -> Option<Server> {
+        let program = std::env::var_os("DSV_BENCH_WEED").unwrap_or_else(|| "weed".into());
+        if !Command::new(&program).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            println!("  skipped: SeaweedFS is not here (DSV_BENCH_WEED)");
+            return None;
+        }
+        let dir = tempfile::tempdir().expect("a folder");
+        let address = format!("127.0.0.1:{}", free_port());
+        // Left alone, each part takes a second port ten thousand above its own, and some take fixed ones.
+        let names = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port.grpc"];
+        let mut command = Command::new(program);
+        command.arg("server").arg(format!("-dir={}", dir.path().display())).args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-volume.max=200"]);
+        command.args(["-master.volumeSizeLimitMB=1024", "-s3.port.iceberg=0", "-s3.port.lance=0", "-metricsPort=0"]);
+        command.args(names.map(|name| format!("-{name}={}", free_port()))).arg(format!("-s3.port={}", address.rsplit(':').next().unwrap_or_default()));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a process");
+        let server = Server { child, address, _dir: dir };
+        let began = Instant::now();
+        while ask(&server.address, "PUT /data") != Some(200) {
+            assert!(began.elapsed() < Duration::from_secs(90), "SeaweedFS does not start");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        Some(server)
+    }
+}
+
+/// What a process needs to know to speak with the server at `address`.
+pub fn variables(address: &str) -> [(&'static str, String); 3] {
+    [("AWS_ENDPOINT_URL", format!("http://{address}")), ("AWS_SKIP_SIGNATURE", "true".into()), ("AWS_REGION", "us-east-1".into())]
+}
