@@ -5,7 +5,14 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A server of S3's protocol with a bucket `data`, open to all, which runs while this is kept.
+use object_store::aws::AmazonS3Builder;
+use object_store::signer::Signer;
+
+const KEY: &str = "ada";
+const SECRET: &str = "lovelace";
+const CONFIG: &str = r#"{"identities": [{"name": "ada", "credentials": [{"accessKey": "ada", "secretKey": "lovelace"}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}"#;
+
+/// A server of S3's protocol with a bucket `data`, which runs while this is kept.
 pub struct Server {
     child: Child,
     /// Where it listens: `127.0.0.1:PORT`.
@@ -44,16 +51,22 @@ impl Server {
         }
         let dir = tempfile::tempdir().expect("a folder");
         let address = format!("127.0.0.1:{}", free_port());
+        let config = dir.path().join("s3.json");
+        std::fs::write(&config, CONFIG).expect("room");
         // Left alone, each part takes a second port ten thousand above its own, and some take fixed ones.
         let names = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port.grpc"];
         let mut command = Command::new(program);
         command.arg("server").arg(format!("-dir={}", dir.path().display())).args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-volume.max=200"]);
         command.args(["-master.volumeSizeLimitMB=1024", "-s3.port.iceberg=0", "-s3.port.lance=0", "-metricsPort=0"]);
-        command.args(names.map(|name| format!("-{name}={}", free_port()))).arg(format!("-s3.port={}", address.rsplit(':').next().unwrap_or_default()));
+        command
+            .arg(format!("-s3.config={}", config.display()))
+            .args(names.map(|name| format!("-{name}={}", free_port())))
+            .arg(format!("-s3.port={}", address.rsplit(':').next().unwrap_or_default()));
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a process");
         let server = Server { child, address, _dir: dir };
         let began = Instant::now();
-        while ask(&server.address, "PUT /data") != Some(200) {
+        let bucket = bucket_url(&server.address);
+        while ask(&server.address, &format!("PUT {bucket}")) != Some(200) {
             assert!(began.elapsed() < Duration::from_secs(90), "SeaweedFS does not start");
             std::thread::sleep(Duration::from_millis(300));
         }
@@ -61,7 +74,22 @@ impl Server {
     }
 }
 
+/// The path, signed, by which the bucket is made: dsv makes none.
+fn bucket_url(address: &str) -> String {
+    let builder = AmazonS3Builder::new().with_bucket_name("data").with_region("us-east-1").with_endpoint(format!("http://{address}")).with_allow_http(true);
+    let client = builder.with_access_key_id(KEY).with_secret_access_key(SECRET).build().expect("a client");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread");
+    let url =
+        runtime.block_on(client.signed_url(axum::http::Method::PUT, &object_store::path::Path::default(), Duration::from_secs(600))).expect("a signature");
+    url.as_str().trim_start_matches(&format!("http://{address}")).to_owned()
+}
+
 /// What a process needs to know to speak with the server at `address`.
-pub fn variables(address: &str) -> [(&'static str, String); 3] {
-    [("AWS_ENDPOINT_URL", format!("http://{address}")), ("AWS_SKIP_SIGNATURE", "true".into()), ("AWS_REGION", "us-east-1".into())]
+pub fn variables(address: &str) -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL", format!("http://{address}")),
+        ("AWS_ACCESS_KEY_ID", KEY.into()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET.into()),
+        ("AWS_REGION", "us-east-1".into()),
+    ]
 }

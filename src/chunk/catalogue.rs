@@ -2,14 +2,18 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::Bytes;
 
 use super::{ChunkError, nonce};
 use crate::base::{ObjectId, PackId};
 use crate::format::FormatError;
+use crate::format::codec::unframe;
 use crate::format::head::{Catalog, Head, PackEntry, catalog_path};
-use crate::format::pack::{Index, IndexEntry, TRAILER_BYTES};
+use crate::format::pack::{Index, IndexEntry, Kind, TRAILER_BYTES};
 use crate::store::{Store, StoreError};
 
 /// Packs listed in the head pointer itself, at most; older ones go to a file of the catalogue.
@@ -20,6 +24,8 @@ const CATALOG_PACKS_MAX: usize = 1024;
 const CATALOG_BYTES_MAX: u64 = 2 << 20;
 /// Packs of so many bytes, and stretches of metadata, are brought whole from a far store.
 pub const NEAR_BYTES: u64 = 256 << 10;
+/// Packs whose objects are smaller than this on average hold metadata.
+const METADATA_OBJECT_BYTES: u64 = 16 << 10;
 /// Indexes that are asked for at once from a far store, at first and at most.
 const INDEXES_AT_ONCE: std::ops::RangeInclusive<usize> = 8..=64;
 /// Threads that do so.
@@ -32,17 +38,42 @@ const CATALOGS_MAX: usize = 1 << 16;
 pub struct PackFile {
     pub entry: PackEntry,
     index: OnceLock<Index>,
+    /// The index as it stands in the file, until a copy of it was written.
+    raw: Mutex<Option<Bytes>>,
 }
 
 impl PackFile {
     /// A pack whose index is still to be read.
     pub fn new(entry: PackEntry) -> Self {
-        PackFile { entry, index: OnceLock::new() }
+        PackFile { entry, index: OnceLock::new(), raw: Mutex::default() }
     }
 
     /// A pack whose index is known already.
-    pub fn with_index(entry: PackEntry, index: Index) -> Self {
-        PackFile { entry, index: index.into() }
+    pub fn with_index(entry: PackEntry, index: Index, raw: Bytes) -> Self {
+        PackFile { entry, index: index.into(), raw: Mutex::new(Some(raw)) }
+    }
+
+    /// Where its index stands in the file.
+    pub fn index_range(&self) -> Range<u64> {
+        let end = self.entry.length.saturating_sub(TRAILER_BYTES);
+        end.saturating_sub(self.entry.index_length)..end
+    }
+
+    /// True for one of small objects: nodes, tables, commits, copies of indexes.
+    fn is_metadata(&self) -> bool {
+        self.entry.length / self.entry.objects.max(1) < METADATA_OBJECT_BYTES
+    }
+
+    /// The index, from a copy in another pack if that reads.
+    fn index_by(&self, store: &dyn Store, copy: Option<&Catalogued>) -> Result<&Index, ChunkError> {
+        if let Some(copy) = copy.filter(|_| self.index.get().is_none())
+            && let Ok(bytes) = copy.content(store)
+            && let Ok(index) = Index::decode(self.entry.id, &bytes, self.index_range().start)
+            && index.entries.len() as u64 == self.entry.objects
+        {
+            return Ok(self.index.get_or_init(|| index));
+        }
+        self.index(store)
     }
 
     /// The index, sorted by id, verified against the pack's id.
@@ -85,6 +116,25 @@ impl Catalogued {
     pub fn pack_id(&self) -> PackId {
         self.pack.entry.id
     }
+
+    /// The content of an object that is no chunk, not verified.
+    fn content(&self, store: &dyn Store) -> Result<Bytes, ChunkError> {
+        let index = self.pack.index(store)?;
+        let Some(frame) = index.frame_of(&self.entry) else {
+            return Ok(read_metadata(store, &self.pack, self.entry.offset..self.entry.offset + self.entry.length)?);
+        };
+        let stored = read_metadata(store, &self.pack, frame.offset..frame.offset + frame.stored)?;
+        let length = usize::try_from(frame.length).map_err(|e| FormatError::malformed("pack index", e))?;
+        let (from, to) = (self.entry.offset as usize, (self.entry.offset + self.entry.length) as usize);
+        Ok(Bytes::from(unframe(&stored, length)?).slice(from..to))
+    }
+}
+
+/// Bytes of a pack's metadata: what is read next stands beside them.
+pub fn read_metadata(store: &dyn Store, pack: &PackFile, range: Range<u64>) -> Result<Bytes, StoreError> {
+    let length = pack.entry.length;
+    let near = range.start..range.end.max(range.start.saturating_add(NEAR_BYTES)).min(length);
+    store.read_near(&pack.entry.path(), range, near, length)
 }
 
 /// Ids are hashes already: their first bytes serve.
@@ -138,7 +188,7 @@ struct Inner {
 
 /// What to read next.
 enum Next {
-    Indexes(Vec<Arc<PackFile>>),
+    Indexes(Vec<(Arc<PackFile>, Option<Catalogued>)>),
     Older(ObjectId),
 }
 
@@ -203,6 +253,12 @@ impl Catalogue {
         self.read().unpublished.iter().map(|pack| pack.entry).collect()
     }
 
+    /// The indexes of finished packs of at least so many bytes that no head lists yet, once each.
+    pub fn take_raw(&self, bytes_min: u64) -> Vec<Bytes> {
+        let raw = |pack: &Arc<PackFile>| pack.raw.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.read().unpublished.iter().filter(|pack| pack.entry.length >= bytes_min).filter_map(raw).collect()
+    }
+
     /// True for an object that stands in a finished pack that no head lists yet.
     pub fn is_unpublished(&self, id: ObjectId) -> bool {
         let holds = |pack: &Arc<PackFile>| pack.index.get().is_some_and(|index| index.find(id).is_some());
@@ -237,7 +293,7 @@ impl Catalogue {
                 if let Some(found) = inner.get(id) {
                     return Ok(Some(found));
                 }
-                let next: Vec<Arc<PackFile>> = inner.waiting.iter().take(at_once.min(indexes)).cloned().collect();
+                let next = inner.next(at_once.min(indexes), store.is_far());
                 let next = if next.is_empty() { inner.older.map(Next::Older) } else { Some(Next::Indexes(next)) };
                 match next {
                     Some(next) if indexes > 0 => (next, inner.epoch),
@@ -252,7 +308,7 @@ impl Catalogue {
                     let inner = &mut *self.write();
                     if inner.epoch == epoch {
                         // Those that were read are findable though another failed.
-                        for pack in packs.into_iter().filter(|pack| pack.index.get().is_some()) {
+                        for (pack, _) in packs.into_iter().filter(|(pack, _)| pack.index.get().is_some()) {
                             if let Some(at) = inner.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, &pack)) {
                                 inner.waiting.remove(at);
                                 inner.merge(pack);
@@ -316,6 +372,16 @@ impl Inner {
         Some(Catalogued { pack: pack.clone(), entry })
     }
 
+    /// The packs whose indexes to read next, the newest first, and where copies of those are known to stand. From afar those of metadata first: they may hold copies of the others'.
+    fn next(&self, count: usize, is_far: bool) -> Vec<(Arc<PackFile>, Option<Catalogued>)> {
+        let mut next: Vec<&Arc<PackFile>> = self.waiting.iter().take(count).collect();
+        if is_far && next.iter().any(|pack| pack.is_metadata()) {
+            next.retain(|pack| pack.is_metadata());
+        }
+        let copy = |pack: &PackFile| self.get(ObjectId(pack.entry.id.0)).filter(|found| found.entry.kind == Kind::Index);
+        next.into_iter().map(|pack| (pack.clone(), is_far.then(|| copy(pack)).flatten())).collect()
+    }
+
     /// Puts a pack of a head's catalogue behind those that are known.
     fn list(&mut self, entry: PackEntry, before: &mut HashMap<PackId, Arc<PackFile>>) {
         if self.known.contains_key(&entry.id) || self.ignored.contains(&entry.id) {
@@ -339,16 +405,16 @@ impl Inner {
 }
 
 /// Reads the indexes of these packs, at once where there are several.
-fn read_indexes(store: &dyn Store, packs: &[Arc<PackFile>]) -> Result<(), ChunkError> {
-    if let [one] = packs {
-        return one.index(store).map(drop);
+fn read_indexes(store: &dyn Store, packs: &[(Arc<PackFile>, Option<Catalogued>)]) -> Result<(), ChunkError> {
+    if let [(pack, copy)] = packs {
+        return pack.index_by(store, copy.as_ref()).map(drop);
     }
     let (next, failed) = (AtomicUsize::new(0), OnceLock::new());
     std::thread::scope(|scope| {
         for _ in 0..packs.len().min(INDEX_THREADS) {
             scope.spawn(|| {
-                while let Some(pack) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = pack.index(store) {
+                while let Some((pack, copy)) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(error) = pack.index_by(store, copy.as_ref()) {
                         let _ = failed.set(error);
                     }
                 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::ahead::Ahead;
 use super::beyond::Beyond;
-use super::catalogue::{Catalogue, IdMap, NEAR_BYTES, PackFile};
+use super::catalogue::{Catalogue, IdMap, PackFile, read_metadata};
 use super::open_pack::OpenPack;
 use super::place::Place;
 use super::read::ChunkInfo;
@@ -27,6 +27,8 @@ use crate::tree::{NodeStore, TreeError};
 const NEAR_INDEXES: usize = 8;
 /// So often what vanished is looked for anew: it vanishes again only if other writers fold it again meanwhile.
 const VANISHED_MAX: usize = 8;
+/// The indexes of packs of less than such a part of a full one are not copied: they come with what they hold.
+const INDEXED_PART_MIN: u64 = 64;
 /// A pack of metadata is finished once it has so many bytes.
 const METADATA_PACK_BYTES: u64 = 16 << 20;
 
@@ -458,10 +460,21 @@ impl Objects {
         // Small data and its metadata make one pack.
         let mut packs = data;
         if let Some(metadata) = metadata {
-            if let [small] = packs.as_slice() {
-                metadata.move_into(self, small)?;
+            let mut last = metadata.clone();
+            if let [small] = packs.as_slice()
+                && metadata.move_into(self, small)?
+            {
+                last = small.clone();
             }
-            packs.push(metadata);
+            packs.retain(|pack| !Arc::ptr_eq(pack, &last));
+            for pack in &packs {
+                self.finish(pack)?;
+            }
+            // Copies of the others' indexes: who reads from afar need not ask for each.
+            for index in self.catalogue.take_raw(self.limits.pack_bytes / INDEXED_PART_MIN) {
+                last.add_content(self, u64::MAX, Kind::Index, object_id(Kind::Index, &index), &index)?;
+            }
+            packs.extend([metadata, last]);
         }
         for pack in &packs {
             self.finish(pack)?;
@@ -545,13 +558,6 @@ impl Objects {
             pending.written = Written::default();
         }
     }
-}
-
-/// Bytes of a pack's metadata: what is read next stands beside them.
-fn read_metadata(store: &dyn Store, pack: &PackFile, range: std::ops::Range<u64>) -> Result<Bytes, StoreError> {
-    let length = pack.entry.length;
-    let near = range.start..range.end.max(range.start.saturating_add(NEAR_BYTES)).min(length);
-    store.read_near(&pack.entry.path(), range, near, length)
 }
 
 impl NodeStore for Objects {

@@ -227,7 +227,7 @@ impl Builder {
         };
         file.finish(&pack_path(id))?;
         let entry = PackEntry { id, length: self.length, index_length: bytes.len() as u64, objects: index.entries.len() as u64 };
-        Ok(PackFile::with_index(entry, index))
+        Ok(PackFile::with_index(entry, index, bytes.into()))
     }
 }
 

@@ -59,6 +59,20 @@ impl Place {
         self.get(store, 0..entry.header, 0..near, false)
     }
 
+    /// Brings these bytes of the object's pack near, where it is far.
+    pub fn bring(&self, store: &dyn Store, near: Range<u64>) -> Result<(), ChunkError> {
+        let (found, store) = match self {
+            Place::Open(..) => return Ok(()),
+            Place::Pack(found) => (found, store),
+            Place::Beyond(far, found) => (found, far.store.as_ref()),
+        };
+        if store.is_far() {
+            let entry = &found.entry;
+            store.read_near(&found.pack.entry.path(), entry.offset..entry.offset + entry.header, near, found.pack.entry.length)?;
+        }
+        Ok(())
+    }
+
     /// Reads `range` of the object, `near` being likely to be wanted too.
     fn get(&self, store: &dyn Store, range: Range<u64>, near: Range<u64>, mapped: bool) -> Result<Bytes, ChunkError> {
         let entry = self.entry();

@@ -80,12 +80,15 @@ impl Objects {
     pub fn plan_sweep(&self, reached: &HashSet<ObjectId>, dead_share: f64) -> Result<SweepPlan, ChunkError> {
         let mut plan = SweepPlan::default();
         let mut seen: HashSet<ObjectId> = HashSet::with_capacity(reached.len());
-        for pack in self.catalogue.packs(self.store.as_ref())? {
+        let packs = self.catalogue.packs(self.store.as_ref())?;
+        let listed: HashSet<PackId> = packs.iter().map(|pack| pack.entry.id).collect();
+        for pack in packs {
             let mut used = PackUse { pack: pack.entry, live_objects: 0, live_bytes: 0, dead_bytes: 0 };
             let index = pack.index(self.store.as_ref())?;
             for object in &index.entries {
-                if reached.contains(&object.id) && seen.insert(object.id) {
-                    used.live_objects += 1;
+                let is_reached = reached.contains(&object.id);
+                if (is_reached || is_copy_of(object, &listed)) && seen.insert(object.id) {
+                    used.live_objects += u64::from(is_reached);
                     used.live_bytes += index.stored_bytes(object);
                 } else {
                     used.dead_bytes += index.stored_bytes(object);
@@ -108,12 +111,15 @@ impl Objects {
         let wanted: HashSet<PackId> = plan.rewrite.iter().map(|pack| pack.id).collect();
         // What stands in a pack that stays need not be copied.
         let mut stays: HashSet<ObjectId> = HashSet::new();
+        let mut listed = HashSet::new();
         for pack in self.catalogue.packs(self.store.as_ref())? {
             if !wanted.contains(&pack.entry.id) {
+                listed.insert(pack.entry.id);
                 stays.extend(pack.index(self.store.as_ref())?.entries.iter().map(|object| object.id));
             }
         }
-        self.repack(&wanted, |object| reached.contains(&object.id) && !stays.contains(&object.id))
+        let keep = |object: &IndexEntry| reached.contains(&object.id) || is_copy_of(object, &listed);
+        self.repack(&wanted, |object| keep(object) && !stays.contains(&object.id))
     }
 
     fn repack(&self, wanted: &HashSet<PackId>, keep: impl Fn(&IndexEntry) -> bool) -> Result<Repacked, ChunkError> {
@@ -156,6 +162,11 @@ impl Objects {
         }
         Ok(())
     }
+}
+
+/// True for a copy of the index of one of these packs.
+fn is_copy_of(object: &IndexEntry, packs: &HashSet<PackId>) -> bool {
+    object.kind == Kind::Index && packs.contains(&PackId(object.id.0))
 }
 
 /// Deletes the files of condemned packs whose time of grace is over at `now_ms`; returns the packs, which may then leave the head's list.

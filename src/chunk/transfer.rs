@@ -158,7 +158,9 @@ impl Objects {
             return Err(error);
         }
         let index = pack.index(self.store.as_ref())?.clone();
-        to.add_carried(Arc::new(PackFile::with_index(entry, index)));
+        let range = pack.index_range();
+        let raw = self.store.read_near(&path, range.clone(), range, entry.length)?;
+        to.add_carried(Arc::new(PackFile::with_index(entry, index, raw)));
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub enum Kind {
     Commit = 5,
     /// One change of the repository's state.
     Operation = 6,
+    /// A copy of another pack's index. Its id is that pack's.
+    Index = 7,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
             4 => Kind::Snapshot,
             5 => Kind::Commit,
             6 => Kind::Operation,
+            7 => Kind::Index,
             _ => return None,
         })
     }
@@ -48,6 +51,10 @@ impl Kind {
 
 /// The id of the object of that kind and content; of a chunk the content is its identity header.
 pub fn object_id(kind: Kind, content: &[u8]) -> ObjectId {
+    if kind == Kind::Index {
+        // The id of the pack, which is found by it.
+        return ObjectId(*blake3::hash(content).as_bytes());
+    }
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[kind as u8]).update(content);
     ObjectId(*hasher.finalize().as_bytes())

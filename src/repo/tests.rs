@@ -7,6 +7,8 @@ mod diff;
 mod lazy;
 mod merging;
 mod model;
+#[cfg(feature = "remote")]
+mod network;
 mod patch;
 mod refs;
 mod remotes;

@@ -112,6 +112,9 @@ impl Push {
         }
         if !ui.json {
             let what = amount(pushed.commits, pushed.objects, pushed.bytes);
+            if pushed.was_emptied {
+                ui.warn(format!("there was a repository on {remote} when it was heard of last, and there is none now: somebody has emptied it"));
+            }
             ui.note(match (pushed.made, self.dry_run) {
                 (_, true) => format!("Would push to {remote}: {what}"),
                 (true, false) => format!("Made a repository on {remote}, and pushed {what}"),

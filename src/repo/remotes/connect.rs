@@ -68,7 +68,8 @@ impl Remote {
     #[cfg(all(test, feature = "remote"))]
     pub fn on(store: RemoteStore, open: &OpenOptions) -> Remote {
         let store = Arc::new(store);
-        let objects = Arc::new(Objects::new(store.clone(), open.limits.clone()));
+        let cached = Arc::new(CachedStore::new(store.clone(), store.address().to_owned(), None));
+        let objects = Arc::new(Objects::new(cached, open.limits.clone()));
         let ledger = Arc::new(StoreLedger::shared(objects.clone()));
         Remote { url: store.address().to_owned(), repo: Repo { is_remote: true, ..Repo::assemble(None, objects, ledger, open) }, kind: Place::Network(store) }
     }
@@ -185,7 +186,13 @@ impl Remote {
                 Ok(Remote { repo: Repo { is_remote: true, ..Repo::assemble(None, objects, ledger, open) }, ..self })
             }
             #[cfg(feature = "remote")]
-            Place::Network(_) => {
+            Place::Network(store) => {
+                if let Some(name) = store.foreign().map_err(HistoryError::from)? {
+                    return Err(RepoError::refused_with(
+                        format!("{}: it holds something else: '{}'", self.url, name.escape_debug()),
+                        "a remote needs a prefix of its own, such as s3://bucket/name",
+                    ));
+                }
                 self.check_conditions(options)?;
                 Ok(self)
             }

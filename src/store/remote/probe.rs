@@ -1,5 +1,6 @@
 //! Whether a store keeps the promise on which all rests: that a condition of a PUT is heeded.
 
+use object_store::path::Path;
 use object_store::{Error as RemoteError, PutMode, UpdateVersion};
 
 use super::super::{Store, StoreError};
@@ -13,6 +14,19 @@ impl RemoteStore {
         // What is left of it is small, and no part of the repository.
         let _ = self.delete(&path);
         checked
+    }
+
+    /// The name of something in the folder of the repository that is none of its parts; none where there is nothing, or it may not be looked.
+    pub fn foreign(&self) -> Result<Option<String>, StoreError> {
+        let listed = self.ask("", 0, |shared, _| async move {
+            let folder = (!shared.prefix.is_empty()).then(|| Path::from(shared.prefix.as_str()));
+            shared.client.list_with_delimiter(folder.as_ref()).await
+        })?;
+        // Who may write to a bucket need not be allowed to list it.
+        let Ok(listed) = listed else { return Ok(None) };
+        let names = listed.objects.iter().map(|object| &object.location).chain(&listed.common_prefixes).filter_map(Path::filename);
+        let is_own = |name: &&str| ["head", "lock", "packs", "catalogs"].contains(name) || name.starts_with("probe-");
+        Ok(names.filter(|name| !is_own(name)).map(str::to_owned).min())
     }
 
     fn conditions(&self, path: &str) -> Result<(), StoreError> {

@@ -100,6 +100,21 @@ fn conditions_are_checked_and_leave_nothing() {
 }
 
 #[test]
+fn what_is_no_part_of_a_repository_is_seen() {
+    let client = Arc::new(InMemory::new());
+    let store = on(client.clone(), &Connect::new(|_| None));
+    assert_eq!(store.foreign().unwrap(), None);
+    store.send("packs/x", 1, &|_| Ok(Bytes::from_static(b"x"))).unwrap();
+    store.send("probe-1", 1, &|_| Ok(Bytes::from_static(b"x"))).unwrap();
+    assert_eq!(store.foreign().unwrap(), None);
+    store.send("thesis/chapter.tex", 1, &|_| Ok(Bytes::from_static(b"x"))).unwrap();
+    assert_eq!(store.foreign().unwrap().as_deref(), Some("thesis"));
+    // Beside its prefix there may be anything.
+    let deeper = RemoteStore::on(client, "a/b/c".into(), "mem://bucket/a/b/c".into(), false, &Connect::new(|_| None));
+    assert_eq!(deeper.foreign().unwrap(), None);
+}
+
+#[test]
 fn a_lock_stands_in_for_conditions() {
     let client = Arc::new(InMemory::new());
     let store = on(client, &Connect { lock: true, ..Connect::new(|_| None) });
