@@ -11,6 +11,9 @@ use crate::chunk::sweep::plan_fold;
 use crate::format::head::{Head, pack_path};
 use crate::store::StoreError;
 
+/// So often a fold is published anew over what others wrote meanwhile.
+const FOLD_ATTEMPTS_MAX: usize = 8;
+
 /// The head pointer of the store in which the objects are kept. Keeps their catalogue as new as the head that was read or written last.
 #[derive(Debug)]
 pub struct StoreLedger {
@@ -104,8 +107,8 @@ impl StoreLedger {
         if self.is_shared { self.objects.abandon() } else { drop(self.objects.discard()) }
     }
 
-    /// Folds small packs into one where that is due. What `head` publishes is done: a fold that fails, or meets another writer, is left for
-    /// the next operation.
+    /// Folds small packs into one where that is due. What `head` publishes is done: a fold that fails is left for the next operation. One that meets other writers is published over theirs,
+    /// as long as all that it folded is still listed: where many write, none would ever be the first.
     fn fold(&self, head: &Head) {
         let packs = plan_fold(&head.packs, self.objects.limits());
         if packs.is_empty() {
@@ -116,18 +119,181 @@ impl StoreLedger {
             return;
         };
         let removed: HashSet<PackId> = folded.removed.into_iter().collect();
-        let mut folded_head = head.clone();
-        if self.is_shared {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-            folded_head.condemned.extend(removed.iter().map(|id| (*id, now)));
+        let mut newest = head.clone();
+        for _ in 0..FOLD_ATTEMPTS_MAX {
+            let mut folded_head = newest.clone();
+            if self.is_shared {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+                folded_head.condemned.extend(removed.iter().map(|id| (*id, now)));
+            }
+            match self.swap_packs(Some(&newest.encode()), &mut folded_head, &removed) {
+                Ok(true) if self.is_shared => return,
+                // Who still has the old catalogue reads the new one when he misses a file.
+                Ok(true) => return removed.into_iter().for_each(|pack| drop(self.objects.store().delete(&pack_path(pack)))),
+                Ok(false) => {}
+                // Whether the head was swapped is not known: what was written stays, to be collected if it was not.
+                Err(_) => return,
+            }
+            match self.newest().ok().flatten().and_then(|mark| Head::decode(&mark.token).ok()) {
+                // A garbage collection that was published meanwhile may have had its own plans with them.
+                Some(now) if now.generation == newest.generation && lists(&now, &removed) => newest = now,
+                _ => break,
+            }
         }
-        match self.swap_packs(Some(&head.encode()), &mut folded_head, &removed) {
-            Ok(true) if self.is_shared => {}
-            // Who still has the old catalogue reads the new one when he misses a file.
-            Ok(true) => removed.into_iter().for_each(|pack| drop(self.objects.store().delete(&pack_path(pack)))),
-            Ok(false) => self.give_up(),
-            // Whether the head was swapped is not known: what was written stays, to be collected if it was not.
-            Err(_) => {}
+        self.give_up();
+    }
+}
+
+/// True where a head itself lists all of these packs.
+fn lists(head: &Head, packs: &HashSet<PackId>) -> bool {
+    head.packs.iter().filter(|pack| packs.contains(&pack.id)).count() == packs.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::chunk::Limits;
+    use crate::history::graph::tests::commit;
+    use crate::history::state::branch_key;
+    use crate::history::{Stamp, State, Transaction, View};
+    use crate::store::{Listed, MemoryStore, NewFile, Store};
+
+    /// A store on which, whenever a fold is to be published, another writer is a little faster, so often.
+    #[derive(Debug)]
+    struct Rivalled {
+        inner: MemoryStore,
+        rivals: AtomicU64,
+    }
+
+    impl Store for Rivalled {
+        fn read_head(&self) -> Result<Option<Vec<u8>>, StoreError> {
+            self.inner.read_head()
         }
+
+        fn swap_head(&self, expected: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError> {
+            let packs = |bytes: &[u8]| Head::decode(bytes).unwrap().packs.len();
+            let is_fold = expected.is_some_and(|expected| packs(expected) > packs(new));
+            if is_fold && self.rivals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+                // It does not fold itself: its catalogue is no larger than it was when the fold was planned.
+                Writer::new(Arc::new(self.inner.clone()), Limits { pack_bytes: 0, ..Limits::default() }).set("rival");
+            }
+            self.inner.swap_head(expected, new)
+        }
+
+        fn read(&self, path: &str, range: std::ops::Range<u64>) -> Result<Bytes, StoreError> {
+            self.inner.read(path, range)
+        }
+
+        fn length(&self, path: &str) -> Result<u64, StoreError> {
+            self.inner.length(path)
+        }
+
+        fn create(&self) -> Result<Box<dyn NewFile>, StoreError> {
+            self.inner.create()
+        }
+
+        fn delete(&self, path: &str) -> Result<(), StoreError> {
+            self.inner.delete(path)
+        }
+
+        fn list(&self, dir: &str) -> Result<Vec<Listed>, StoreError> {
+            self.inner.list(dir)
+        }
+
+        fn clear_unfinished(&self, age_ms: u64) -> Result<u64, StoreError> {
+            self.inner.clear_unfinished(age_ms)
+        }
+    }
+
+    struct Writer {
+        objects: Arc<Objects>,
+        ledger: StoreLedger,
+        store: Arc<dyn Store>,
+    }
+
+    impl Writer {
+        fn new(store: Arc<dyn Store>, limits: Limits) -> Writer {
+            let objects = Arc::new(Objects::new(store.clone(), limits));
+            Writer { ledger: StoreLedger::shared(objects.clone()), objects, store }
+        }
+
+        /// Publishes a new commit on a branch.
+        fn set(&self, branch: &str) {
+            let mut transaction = Transaction::new(View::newest(&self.objects, &self.ledger).unwrap());
+            let number = transaction_number();
+            let commit = commit(&self.objects, number, vec![], 0);
+            transaction.set(&branch_key(&format!("{branch}-{number}")), Some(commit.0.to_vec())).unwrap();
+            transaction.publish(&self.objects, &self.ledger, &Stamp { user: "ada".into(), millis: 0, command: branch.into() }).unwrap();
+        }
+
+        fn head(&self) -> Head {
+            Head::decode(&self.store.read_head().unwrap().unwrap()).unwrap()
+        }
+
+        fn state(&self) -> State {
+            View::newest(&self.objects, &self.ledger).unwrap().unwrap().state
+        }
+    }
+
+    fn transaction_number() -> usize {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        NEXT.fetch_add(1, Ordering::SeqCst) as usize
+    }
+
+    #[test]
+    fn a_fold_that_meets_other_writers_is_published_over_theirs() {
+        // As often as it is tried, and once more.
+        for (rivals, is_folded) in [(0, true), (1, true), (FOLD_ATTEMPTS_MAX as u64 - 1, true), (FOLD_ATTEMPTS_MAX as u64, false)] {
+            let inner = MemoryStore::new();
+            let plain = Writer::new(Arc::new(inner.clone()), Limits { pack_bytes: 0, ..Limits::default() });
+            for _ in 0..7 {
+                plain.set("main");
+            }
+            assert_eq!(plain.head().packs.len(), 7);
+            let before: HashSet<PackId> = plain.head().packs.iter().map(|pack| pack.id).collect();
+            let store = Arc::new(Rivalled { inner: inner.clone(), rivals: AtomicU64::new(rivals) });
+            Writer::new(store.clone(), Limits::default()).set("last");
+            assert_eq!(store.rivals.load(Ordering::SeqCst), 0);
+            let head = plain.head();
+            let condemned: HashSet<PackId> = head.condemned.iter().map(|(id, _)| *id).collect();
+            if is_folded {
+                // One for the eight, and one of each rival; the eight are told once each, and their files stay for those who still read them.
+                assert_eq!((head.packs.len() as u64, head.condemned.len(), condemned.len()), (1 + rivals, 8, 8), "{rivals}");
+                assert!(before.is_subset(&condemned) && condemned.iter().all(|id| inner.length(&pack_path(*id)).is_ok()));
+            } else {
+                assert_eq!((head.packs.len() as u64, head.condemned.len()), (8 + rivals, 0));
+            }
+            // Nobody's work is lost, and all of it is found by one who comes anew.
+            let fresh = Writer::new(Arc::new(inner), Limits::default());
+            let branches = fresh.state().branches().unwrap();
+            assert_eq!(branches.len() as u64, 8 + rivals);
+            for commit in branches.values() {
+                assert!(fresh.objects.contains(*commit).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn a_fold_leaves_what_another_has_folded() {
+        let inner = MemoryStore::new();
+        let plain = Writer::new(Arc::new(inner.clone()), Limits { pack_bytes: 0, ..Limits::default() });
+        for _ in 0..8 {
+            plain.set("main");
+        }
+        let stale = Writer::new(Arc::new(inner.clone()), Limits::default());
+        let seen = {
+            stale.state();
+            stale.head()
+        };
+        // Eight are there; the next operation of another folds them, and then this one comes with its own fold of the same.
+        Writer::new(Arc::new(inner.clone()), Limits::default()).set("other");
+        let folded = plain.head();
+        assert_eq!(folded.packs.len(), 1);
+        stale.ledger.fold(&seen);
+        assert_eq!(plain.head(), folded);
     }
 }
