@@ -42,7 +42,7 @@ struct State {
 }
 
 /// Rows of far tables are asked for so many batches before they are read.
-const BATCHES_AHEAD: u64 = 8;
+const BATCHES_AHEAD: u64 = 32;
 
 /// Windows that may be held at once: one whose batches are made, and the next.
 const WINDOWS_MAX: usize = 2;
