@@ -60,8 +60,8 @@ fn far(url: &str, address: &str, cache: &std::path::Path) -> Repo {
     let known: Vec<(&str, &str)> = known.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let open = OpenOptions { environment: dsv::repo::Environment::fixed(|| 0, &known), ..OpenOptions::default() };
     let remote = Remote::open(url, &RemoteOptions::default(), &open).expect("a remote");
-    remote.existing().expect("a repository");
-    remote.into_repo()
+    let view = remote.existing().expect("a repository");
+    remote.into_reader(&view)
 }
 
 pub fn run(options: &Options) {

@@ -71,8 +71,8 @@ impl Repository {
         let mut repo = match self.url() {
             Some(url) => {
                 let remote = Remote::open(url, &RemoteOptions::default(), &options)?;
-                remote.existing()?;
-                remote.into_repo()
+                let view = remote.existing()?;
+                remote.into_reader(&view)
             }
             None => Repo::open_with(&self.dir, &options)?,
         };

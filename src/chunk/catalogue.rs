@@ -59,9 +59,9 @@ impl PackFile {
         end.saturating_sub(self.entry.index_length)..end
     }
 
-    /// True for one of small objects: nodes, tables, commits, copies of indexes.
+    /// True for one of small objects: nodes, tables, commits, copies of indexes; and for one that is so small itself that it has all of them.
     fn is_metadata(&self) -> bool {
-        self.entry.length / self.entry.objects.max(1) < METADATA_OBJECT_BYTES
+        self.entry.length <= NEAR_BYTES || self.entry.length / self.entry.objects.max(1) < METADATA_OBJECT_BYTES
     }
 
     /// The index, from a copy in another pack if that reads.
@@ -90,8 +90,8 @@ impl PackFile {
         let damaged = |why: String| ChunkError::DamagedPack { pack: id, why };
         let start = length.checked_sub(TRAILER_BYTES).and_then(|end| end.checked_sub(index_length));
         let start = start.ok_or_else(|| damaged("its index is longer than the file".to_owned()))?;
-        // Of a small pack all comes at once.
-        let near = if length <= NEAR_BYTES { 0 } else { start };
+        // What stands last was written last, and is read next: nodes and tables, in a small pack all of it.
+        let near = if self.is_metadata() || index_length <= NEAR_BYTES / 16 { start.min(length.saturating_sub(NEAR_BYTES)) } else { start };
         let bytes = match store.read_near(&self.entry.path(), start..start + index_length, near..length, length) {
             Err(e @ StoreError::Short { .. }) => return Err(damaged(e.to_string())),
             other => other?,
@@ -304,7 +304,7 @@ impl Catalogue {
                 Next::Indexes(packs) => {
                     indexes -= packs.len();
                     at_once = if store.is_far() { (at_once * 4).min(*INDEXES_AT_ONCE.end()) } else { 1 };
-                    let read = read_indexes(store, &packs);
+                    let read = read_indexes_by(store, &packs);
                     let inner = &mut *self.write();
                     if inner.epoch == epoch {
                         // Those that were read are findable though another failed.
@@ -372,11 +372,12 @@ impl Inner {
         Some(Catalogued { pack: pack.clone(), entry })
     }
 
-    /// The packs whose indexes to read next, the newest first, and where copies of those are known to stand. From afar those of metadata first: they may hold copies of the others'.
+    /// The packs whose indexes to read next, the newest first, and where copies of those are known to stand. From afar the newest of all and those of metadata first: they may hold copies of the others'.
     fn next(&self, count: usize, is_far: bool) -> Vec<(Arc<PackFile>, Option<Catalogued>)> {
         let mut next: Vec<&Arc<PackFile>> = self.waiting.iter().take(count).collect();
-        if is_far && next.iter().any(|pack| pack.is_metadata()) {
-            next.retain(|pack| pack.is_metadata());
+        if is_far {
+            let mut is_first = true;
+            next.retain(|pack| std::mem::take(&mut is_first) || pack.is_metadata());
         }
         let copy = |pack: &PackFile| self.get(ObjectId(pack.entry.id.0)).filter(|found| found.entry.kind == Kind::Index);
         next.into_iter().map(|pack| (pack.clone(), is_far.then(|| copy(pack)).flatten())).collect()
@@ -405,7 +406,11 @@ impl Inner {
 }
 
 /// Reads the indexes of these packs, at once where there are several.
-fn read_indexes(store: &dyn Store, packs: &[(Arc<PackFile>, Option<Catalogued>)]) -> Result<(), ChunkError> {
+pub fn read_indexes(store: &dyn Store, packs: &[Arc<PackFile>]) -> Result<(), ChunkError> {
+    read_indexes_by(store, &packs.iter().map(|pack| (pack.clone(), None)).collect::<Vec<_>>())
+}
+
+fn read_indexes_by(store: &dyn Store, packs: &[(Arc<PackFile>, Option<Catalogued>)]) -> Result<(), ChunkError> {
     if let [(pack, copy)] = packs {
         return pack.index_by(store, copy.as_ref()).map(drop);
     }

@@ -2,8 +2,9 @@
 //! nothing that a reader sees: new packs come, and a new head no longer lists the old ones.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use super::catalogue::{Catalogued, read_chain};
+use super::catalogue::{Catalogued, PackFile, read_chain, read_indexes};
 use super::objects::Objects;
 use super::open_pack::OpenPack;
 use super::place::Place;
@@ -71,8 +72,16 @@ pub struct SweepPlan {
 impl Objects {
     /// Copies all objects of these packs into one new pack: chunks as they are stored, the rest compressed together anew.
     pub fn fold(&self, packs: &[PackEntry]) -> Result<Repacked, ChunkError> {
-        let wanted: HashSet<PackId> = packs.iter().map(|pack| pack.id).collect();
-        self.repack(&wanted, |_| true)
+        // The indexes of others are of no account.
+        let known: Option<Vec<Arc<PackFile>>> = packs.iter().map(|pack| self.catalogue.known(pack.id)).collect();
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let wanted: HashSet<PackId> = packs.iter().map(|pack| pack.id).collect();
+                self.catalogue.packs(self.store.as_ref())?.into_iter().filter(|pack| wanted.contains(&pack.entry.id)).collect()
+            }
+        };
+        self.repack(known, |_| true)
     }
 
     /// What is live and what is dead, given the ids of all objects that anything reaches. Packs of which at least `dead_share` (0 to 1) is
@@ -119,15 +128,19 @@ impl Objects {
             }
         }
         let keep = |object: &IndexEntry| reached.contains(&object.id) || is_copy_of(object, &listed);
-        self.repack(&wanted, |object| keep(object) && !stays.contains(&object.id))
+        let packs = self.catalogue.packs(self.store.as_ref())?.into_iter().filter(|pack| wanted.contains(&pack.entry.id)).collect();
+        self.repack(packs, |object| keep(object) && !stays.contains(&object.id))
     }
 
-    fn repack(&self, wanted: &HashSet<PackId>, keep: impl Fn(&IndexEntry) -> bool) -> Result<Repacked, ChunkError> {
+    fn repack(&self, packs: Vec<Arc<PackFile>>, keep: impl Fn(&IndexEntry) -> bool) -> Result<Repacked, ChunkError> {
         let store = self.store.as_ref();
         let mut done = Repacked::default();
         let mut into = OpenPack::new();
         let mut copied: HashSet<ObjectId> = HashSet::new();
-        for pack in self.catalogue.packs(store)?.into_iter().filter(|pack| wanted.contains(&pack.entry.id)) {
+        if store.is_far() {
+            read_indexes(store, &packs)?;
+        }
+        for pack in packs {
             let index = pack.index(store)?;
             let mut objects: Vec<&IndexEntry> = index.entries.iter().filter(|object| keep(object)).collect();
             // What stood side by side stays so.

@@ -64,7 +64,7 @@ impl Context {
             ("", None) => return Err(CliError::usage(format!("{url} has no branch yet"))),
             (named, _) => named.to_owned(),
         };
-        let mut repo = remote.into_repo();
+        let mut repo = remote.into_reader(&view);
         repo.set_progress(self.ui.progress());
         Ok((repo, Some(revision)))
     }

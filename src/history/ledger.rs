@@ -1,16 +1,19 @@
 //! The ledger of a store: its head pointer.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{HistoryError, Ledger, Mark, Objects};
 use crate::base::{OperationId, PackId};
 use crate::chunk;
 use crate::chunk::sweep::plan_fold;
-use crate::format::head::{Head, pack_path};
+use crate::format::head::{Head, PackEntry, pack_path};
 use crate::store::StoreError;
 
+/// Who only reads takes a head of this age for the newest.
+const FRESH: Duration = Duration::from_secs(5);
 /// So often a fold is published anew over what others wrote meanwhile.
 const FOLD_ATTEMPTS_MAX: usize = 8;
 
@@ -22,12 +25,22 @@ pub struct StoreLedger {
     is_shared: bool,
     /// The head whose catalogue the objects have.
     seen: Mutex<Vec<u8>>,
+    /// True once a fold was in vain because another writer was faster.
+    has_rivals: AtomicBool,
+    /// Of one that only reads: the head that was read last, and when.
+    read: Option<Mutex<(Vec<u8>, Instant)>>,
 }
 
 impl StoreLedger {
     /// The ledger of the store of these objects.
     pub fn new(objects: Arc<Objects>) -> Self {
-        StoreLedger { objects, is_shared: false, seen: Mutex::default() }
+        StoreLedger { objects, is_shared: false, seen: Mutex::default(), has_rivals: AtomicBool::new(false), read: None }
+    }
+
+    /// The ledger of a remote that is only read: the head, of which `mark` was read just now, is not asked for again for some seconds. Whoever swaps must know the newest.
+    pub fn reading(objects: Arc<Objects>, mark: &Mark) -> Self {
+        let read = Mutex::new((mark.token.clone(), Instant::now()));
+        StoreLedger { seen: Mutex::new(mark.token.clone()), read: Some(read), ..StoreLedger::shared(objects) }
     }
 
     /// The ledger of a remote: packs that are folded into others are condemned, and deleted by a later garbage collection.
@@ -46,7 +59,7 @@ impl StoreLedger {
 
 impl Ledger for StoreLedger {
     fn newest(&self) -> Result<Option<Mark>, HistoryError> {
-        let Some(bytes) = self.objects.store().read_head()? else { return Ok(None) };
+        let Some(bytes) = self.recent_head()? else { return Ok(None) };
         let head = Head::decode(&bytes).map_err(HistoryError::Head)?;
         self.see(&head, &bytes);
         Ok(Some(Mark { operation: head.operation, generation: head.generation, token: bytes }))
@@ -58,15 +71,33 @@ impl Ledger for StoreLedger {
             None => Head { operation: to, generation: 0, packs: Vec::new(), older: None, condemned: Vec::new() },
         };
         head.operation = to;
-        let swapped = self.swap_packs(from.map(|mark| mark.token.as_slice()), &mut head, &HashSet::new())?;
+        let removed = self.fold_along(&mut head);
+        let swapped = self.swap_packs(from.map(|mark| mark.token.as_slice()), &mut head, &removed)?;
         if swapped {
             self.fold(&head);
+        } else if !removed.is_empty() {
+            // What was folded goes along with the next try, as a copy; where many write, folds of their own are published over each other's.
+            self.has_rivals.store(true, Ordering::Relaxed);
         }
         Ok(swapped)
     }
 }
 
 impl StoreLedger {
+    /// The head pointer's bytes; those that were read some seconds ago, where that is good enough.
+    fn recent_head(&self) -> Result<Option<Vec<u8>>, HistoryError> {
+        let Some(read) = &self.read else { return Ok(self.objects.store().read_head()?) };
+        let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.1.elapsed() < FRESH {
+            return Ok(Some(read.0.clone()));
+        }
+        let newest = self.objects.store().read_head()?;
+        if let Some(bytes) = &newest {
+            *read = (bytes.clone(), Instant::now());
+        }
+        Ok(newest)
+    }
+
     /// Flushes what was written and publishes it in `head`, from which `remove` leaves; true if the head pointer was `from` until then. After
     /// [`HistoryError::Unsettled`] it may be published or not; after other errors it is not.
     pub fn swap_packs(&self, from: Option<&[u8]>, head: &mut Head, remove: &HashSet<PackId>) -> Result<bool, HistoryError> {
@@ -107,6 +138,24 @@ impl StoreLedger {
         if self.is_shared { self.objects.abandon() } else { drop(self.objects.discard()) }
     }
 
+    /// Folds small packs of a remote into one where that is due, to be published with what is published anyway: a swap of its own would be one request more. Returns the packs that leave.
+    fn fold_along(&self, head: &mut Head) -> HashSet<PackId> {
+        if !self.is_shared || self.has_rivals.load(Ordering::Relaxed) {
+            return HashSet::new();
+        }
+        // The pack that is published counts already, though it is not folded itself.
+        let coming = PackEntry { id: PackId([0; 32]), length: 0, index_length: 0, objects: 0 };
+        let mut packs = plan_fold(&[head.packs.as_slice(), &[coming]].concat(), self.objects.limits());
+        packs.retain(|pack| pack.id != coming.id);
+        if packs.is_empty() {
+            return HashSet::new();
+        }
+        // One that fails is left for the next operation; what it wrote is a copy.
+        let Ok(folded) = self.objects.fold(&packs) else { return HashSet::new() };
+        condemn(head, &folded.removed);
+        folded.removed.into_iter().collect()
+    }
+
     /// Folds small packs into one where that is due. What `head` publishes is done: a fold that fails is left for the next operation. One that meets other writers is published over theirs,
     /// as long as all that it folded is still listed: where many write, none would ever be the first.
     fn fold(&self, head: &Head) {
@@ -123,8 +172,7 @@ impl StoreLedger {
         for _ in 0..FOLD_ATTEMPTS_MAX {
             let mut folded_head = newest.clone();
             if self.is_shared {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-                folded_head.condemned.extend(removed.iter().map(|id| (*id, now)));
+                condemn(&mut folded_head, removed.iter());
             }
             match self.swap_packs(Some(&newest.encode()), &mut folded_head, &removed) {
                 Ok(true) if self.is_shared => return,
@@ -144,6 +192,12 @@ impl StoreLedger {
     }
 }
 
+/// Notes that packs have left the catalogue now.
+fn condemn<'a>(head: &mut Head, packs: impl IntoIterator<Item = &'a PackId>) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    head.condemned.extend(packs.into_iter().map(|id| (*id, now)));
+}
+
 /// True where a head itself lists all of these packs.
 fn lists(head: &Head, packs: &HashSet<PackId>) -> bool {
     head.packs.iter().filter(|pack| packs.contains(&pack.id)).count() == packs.len()
@@ -151,7 +205,7 @@ fn lists(head: &Head, packs: &HashSet<PackId>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
 
     use bytes::Bytes;
 
@@ -256,7 +310,10 @@ mod tests {
             assert_eq!(plain.head().packs.len(), 7);
             let before: HashSet<PackId> = plain.head().packs.iter().map(|pack| pack.id).collect();
             let store = Arc::new(Rivalled { inner: inner.clone(), rivals: AtomicU64::new(rivals) });
-            Writer::new(store.clone(), Limits::default()).set("last");
+            let last = Writer::new(store.clone(), Limits::default());
+            // As one who has met others before.
+            last.ledger.has_rivals.store(true, Ordering::SeqCst);
+            last.set("last");
             assert_eq!(store.rivals.load(Ordering::SeqCst), 0);
             let head = plain.head();
             let condemned: HashSet<PackId> = head.condemned.iter().map(|(id, _)| *id).collect();
@@ -278,6 +335,40 @@ mod tests {
     }
 
     #[test]
+    fn a_fold_goes_along_with_what_is_published() {
+        let inner = MemoryStore::new();
+        let plain = Writer::new(Arc::new(inner.clone()), Limits { pack_bytes: 0, ..Limits::default() });
+        for _ in 0..7 {
+            plain.set("main");
+        }
+        let before: Vec<PackId> = plain.head().packs.iter().map(|pack| pack.id).collect();
+        // Any swap beside the one of the operation itself would meet a rival.
+        let store = Arc::new(Rivalled { inner: inner.clone(), rivals: AtomicU64::new(0) });
+        Writer::new(store, Limits::default()).set("last");
+        let head = plain.head();
+        let condemned: Vec<PackId> = head.condemned.iter().map(|(id, _)| *id).collect();
+        assert_eq!((head.packs.len(), condemned.len()), (2, 7));
+        assert!(before.iter().all(|id| condemned.contains(id)));
+        let fresh = Writer::new(Arc::new(inner), Limits::default());
+        assert_eq!(fresh.state().branches().unwrap().len(), 8);
+        // One that meets another writer is in vain, and nothing is lost by it.
+        let contended = Arc::new(Rivalled { inner: fresh_store(7), rivals: AtomicU64::new(1) });
+        let writer = Writer::new(contended.clone(), Limits::default());
+        writer.set("last");
+        let branches = writer.state().branches().unwrap();
+        assert_eq!((branches.len(), contended.rivals.load(Ordering::SeqCst)), (9, 0));
+        assert!(branches.values().all(|commit| writer.objects.contains(*commit).unwrap()));
+    }
+
+    /// A store with so many small packs.
+    fn fresh_store(packs: usize) -> MemoryStore {
+        let store = MemoryStore::new();
+        let plain = Writer::new(Arc::new(store.clone()), Limits { pack_bytes: 0, ..Limits::default() });
+        (0..packs).for_each(|_| plain.set("main"));
+        store
+    }
+
+    #[test]
     fn a_fold_leaves_what_another_has_folded() {
         let inner = MemoryStore::new();
         let plain = Writer::new(Arc::new(inner.clone()), Limits { pack_bytes: 0, ..Limits::default() });
@@ -292,7 +383,7 @@ mod tests {
         // Eight are there; the next operation of another folds them, and then this one comes with its own fold of the same.
         Writer::new(Arc::new(inner.clone()), Limits::default()).set("other");
         let folded = plain.head();
-        assert_eq!(folded.packs.len(), 1);
+        assert_eq!(folded.packs.len(), 2);
         stale.ledger.fold(&seen);
         assert_eq!(plain.head(), folded);
     }

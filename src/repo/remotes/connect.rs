@@ -91,9 +91,14 @@ impl Remote {
         &self.repo
     }
 
-    /// The repository, to be read on its own.
+    /// The repository, to be worked on where it is.
     pub fn into_repo(self) -> Repo {
         self.repo
+    }
+
+    /// The repository, to be read: what `view` shows, and what is new after some seconds.
+    pub fn into_reader(self, view: &View) -> Repo {
+        Repo { ledger: Arc::new(StoreLedger::reading(self.repo.objects.clone(), &view.mark)), ..self.repo }
     }
 
     /// The branch that a clone checks out, and its commit.

@@ -87,7 +87,7 @@ fn a_push_that_breaks_at_any_request_loses_nothing() {
             let second = commit(&ada, "second").unwrap();
             let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
             let pushed = ada.push_to("origin", broken(breaking.clone(), what), &request());
-            assert_eq!(breaking.lists(), 0, "a push lists nothing");
+            assert!(breaking.lists() == 0 || what == Break::Gone, "a push lists nothing, but for the first one");
             // Whatever was told: the branch there is the old one or the new one, whole.
             let grace = fetched(&place.join("grace"), hub.clone());
             let found = grace.resolve("origin/main").unwrap();
