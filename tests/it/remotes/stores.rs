@@ -69,6 +69,10 @@ fn a_folder() {
 fn seaweedfs() {
     let Some(server) = seaweed() else { return };
     conforms(Arc::new(store(server, "s3://data/contract", false)));
+    // A prefix that holds something else takes no repository.
+    let foreign = server.admit(Sandbox::birds());
+    foreign.ok(["remote", "add", "top", "s3://data"]);
+    assert!(foreign.refused(2, ["push", "top"]).contains("it holds something else"));
     let (ada, grace) = (server.admit(Sandbox::birds()), server.admit(Sandbox::empty()));
     ada.ok(["remote", "add", "none", "s3://nobody/x"]);
     let missing = ada.run(["push", "none"]);
@@ -91,14 +95,14 @@ fn seaweedfs() {
 #[test]
 fn azure() {
     let Some(server) = azurite() else { return };
-    conforms(Arc::new(store(&server, "az://data/contract", false)));
     let (ada, grace) = (server.admit(Sandbox::birds()), server.admit(Sandbox::empty()));
     ada.ok(["remote", "add", "none", "az://nobody/x"]);
     let missing = ada.run(["push", "none"]);
     assert!(missing.code == 3 && missing.stderr.starts_with("error: az://nobody/x") && missing.stderr.contains("no such bucket"), "{missing:?}");
     ada.ok(["remote", "remove", "none"]);
-    // At the top of the container, beside the folder of the store above.
+    // At the top of the container, and then beside it.
     Suite { ada: &ada, grace: &grace, url: "az://data", push: &["push"] }.run();
+    conforms(Arc::new(store(&server, "az://data/contract", false)));
     // The endpoint by an option, and the names of the environment that Microsoft's own tool reads.
     let mut other = Sandbox::empty();
     let known = |name: &str| server.variable(name).unwrap();
