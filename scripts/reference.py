@@ -58,7 +58,7 @@ def reference() -> str:
     """The whole text."""
     lines = ["# The Python package: reference", "", "Made from the docstrings by `scripts/reference.py`; to begin with, read [python/README.md](../python/README.md).", ""]
     lines += ["## Functions", ""]
-    for name in ("create", "open", "init", "open_repository", "pixels", "picture"):
+    for name in ("create", "open", "clone", "init", "open_repository", "clone_repository", "pixels", "picture"):
         thing = getattr(dsv, name)
         lines.append(f"- **`dsv.{signature(thing, name)}`**: {text(thing)}")
     kinds = [dsv.Dataset, dsv.Column, dsv.Repository, dsv.Handle, dsv.Result, dsv.DataLoader, loading.Loader, loading.TorchLoader, loading.Batch, dsv.MapDataset, dsv.Sampler]
