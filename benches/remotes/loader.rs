@@ -1,19 +1,14 @@
 //! An epoch of pictures over a way of 30 milliseconds, beside the same epoch from the disk.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
-use arrow::datatypes::DataType;
-use dsv::format::Type;
 use dsv::loader::{Images, Loader, Options as Loading, Selection};
 use dsv::repo::remotes::{PushRequest, Remote, RemoteOptions};
-use dsv::repo::{OpenOptions, Repo, RepoError};
-use dsv::table::write::RowWriter;
+use dsv::repo::{OpenOptions, Repo};
 
 use crate::proxy::{Proxy, Weather};
 use crate::server::{Server, variables};
-use crate::{Options, data, report};
+use crate::{Options, data, pictures, report};
 
 const ROUND_TRIP_MS: u64 = 30;
 /// Until so many batches are taken the read-ahead fills.
@@ -23,22 +18,7 @@ fn made(dir: &std::path::Path, count: u64) -> Repo {
     let files = tempfile::tempdir().expect("a folder");
     let mut paths = data::pictures(files.path(), count * 40_000);
     paths.truncate(count as usize);
-    let repo = Repo::init(dir, "main").expect("a repository");
-    let columns = [("id".to_owned(), Type::Plain(DataType::Int64)), ("picture".to_owned(), Type::Image)];
-    repo.create_table("pictures", &columns, &[], "create").expect("a table");
-    let filled = repo.edit_table("pictures", "fill", |table| -> Result<_, RepoError> {
-        let mut writer = RowWriter::new(repo.objects(), &table, &columns)?;
-        for (at, part) in paths.chunks(200).enumerate() {
-            let read: Vec<Vec<u8>> = part.iter().map(|path| std::fs::read(path).expect("a file")).collect();
-            let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((at * 200..).take(part.len()).map(|id| id as i64)));
-            let cells: ArrayRef = Arc::new(BinaryArray::from_iter_values(read));
-            writer.push(&RecordBatch::try_from_iter([("id", ids), ("picture", cells)]).expect("columns of one length"), &[])?;
-        }
-        Ok(table.append(repo.objects(), writer.finish()?)?)
-    });
-    filled.expect("rows");
-    data::commit(&repo);
-    repo
+    pictures::repository(dir, &paths)
 }
 
 /// Pictures a second of an epoch, once the read-ahead is full.

@@ -13,6 +13,7 @@ mod cold;
 #[allow(dead_code)]
 mod data;
 mod loader;
+mod pictures;
 #[path = "../../fixtures/proxy.rs"]
 #[allow(dead_code)]
 mod proxy;

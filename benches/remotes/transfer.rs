@@ -5,13 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
-use arrow::datatypes::DataType;
 use dsv::base::NoProgress;
-use dsv::format::Type;
 use dsv::repo::remotes::{CloneOptions, PushRequest};
-use dsv::repo::{OpenOptions, Repo, RepoError};
-use dsv::table::write::RowWriter;
+use dsv::repo::{OpenOptions, Repo};
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as Place;
@@ -19,7 +15,7 @@ use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 
 use crate::proxy::{Proxy, Weather};
 use crate::server::{Server, variables};
-use crate::{Options, data, report};
+use crate::{Options, data, pictures, report};
 
 /// The variable that makes this program run one side and end.
 pub const PHASE: &str = "DSV_BENCH_PHASE";
@@ -34,22 +30,8 @@ const BOUND_MB: f64 = 512.0;
 fn made(dir: &Path, mb: u64) {
     let files = dir.join("files");
     std::fs::create_dir_all(&files).expect("a folder");
-    let pictures = data::pictures(&files, mb * 1_000_000);
-    let repo = Repo::init(&dir.join("repository"), "main").expect("a repository");
-    let columns = [("id".to_owned(), Type::Plain(DataType::Int64)), ("picture".to_owned(), Type::Image)];
-    repo.create_table("pictures", &columns, &[], "create").expect("a table");
-    let filled = repo.edit_table("pictures", "fill", |table| -> Result<_, RepoError> {
-        let mut writer = RowWriter::new(repo.objects(), &table, &columns)?;
-        for (at, part) in pictures.chunks(200).enumerate() {
-            let read: Vec<Vec<u8>> = part.iter().map(|path| std::fs::read(path).expect("a file")).collect();
-            let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((at * 200..).take(part.len()).map(|id| id as i64)));
-            let cells: ArrayRef = Arc::new(BinaryArray::from_iter_values(read));
-            writer.push(&RecordBatch::try_from_iter([("id", ids), ("picture", cells)]).expect("columns of one length"), &[])?;
-        }
-        Ok(table.append(repo.objects(), writer.finish()?)?)
-    });
-    filled.expect("rows");
-    data::commit(&repo);
+    let paths = data::pictures(&files, mb * 1_000_000);
+    let repo = pictures::repository(&dir.join("repository"), &paths);
     std::fs::remove_dir_all(files).expect("a folder");
     repo.add_remote("origin", "s3://data/none").expect("a remote");
 }

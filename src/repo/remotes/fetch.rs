@@ -9,7 +9,7 @@ use super::{RefChange, RefUpdate, tracking_key};
 use crate::base::name::check_ref;
 use crate::base::progress::Unit;
 use crate::base::{CommitId, PackId};
-use crate::chunk::Direction;
+use crate::chunk::{Cargo, Direction, Objects};
 use crate::format::head::Head;
 use crate::history::lack::{Depth, Lack, lack};
 use crate::history::state::tag_key;
@@ -143,18 +143,20 @@ impl Repo {
         if options.dry_run {
             return Ok(done);
         }
+        self.bring(&remote.repo.objects, &cargo)?;
+        self.publish(transaction, format!("fetch {name}"))?;
+        Ok(done)
+    }
+
+    /// Brings objects of another repository; they are in no head yet.
+    pub(super) fn bring(&self, far: &Objects, cargo: &Cargo) -> Result<(), RepoError> {
         self.progress.start("fetching", Some(cargo.bytes), Unit::Bytes);
-        let carried = remote.repo.objects.carry(&cargo, &self.objects, Direction::Fetch, true, &*self.progress);
+        let carried = far.carry(cargo, &self.objects, Direction::Fetch, true, &*self.progress);
         self.progress.finish();
         if self.progress.interrupted() || carried.is_err() {
             self.objects.abandon();
         }
-        if self.progress.interrupted() {
-            return Err(RepoError::Interrupted);
-        }
-        carried?;
-        self.publish(transaction, format!("fetch {name}"))?;
-        Ok(done)
+        if self.progress.interrupted() { Err(RepoError::Interrupted) } else { Ok(carried?) }
     }
 
     /// The commits that refs name, all of whose history is here.

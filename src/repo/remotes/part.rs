@@ -8,7 +8,7 @@ use super::super::{Repo, RepoError};
 use super::fetch::condemned;
 use crate::base::progress::Unit;
 use crate::base::{ChunkId, ObjectId, Progress};
-use crate::chunk::{Direction, Objects};
+use crate::chunk::Objects;
 use crate::format::cbor::Reader;
 use crate::format::head::Head;
 use crate::format::node::{Kind as _, Slice, Values};
@@ -79,16 +79,7 @@ impl Repo {
         if part.dry_run || wanted.is_empty() {
             return Ok(done);
         }
-        self.progress.start("fetching", Some(cargo.bytes), Unit::Bytes);
-        let carried = far.carry(&cargo, &self.objects, Direction::Fetch, true, &*self.progress);
-        self.progress.finish();
-        if self.progress.interrupted() || carried.is_err() {
-            self.objects.abandon();
-        }
-        if self.progress.interrupted() {
-            return Err(RepoError::Interrupted);
-        }
-        carried?;
+        self.bring(&far, &cargo)?;
         self.list_packs()?;
         Ok(done)
     }
