@@ -49,6 +49,9 @@ struct Shown {
 impl Serve {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let repo = context.repo()?;
+        if let Some(remote) = repo.lazy_remote()? {
+            return Err(CliError::usage("this lazy clone has not all of its data").hint(format!("they are on '{remote}': {}", repo.remote_url(&remote)?)));
+        }
         let folder = repo.dir().ok_or_else(|| CliError::usage("the repository is in no folder"))?.to_owned();
         let token = repo.environment().variable("DSV_TOKEN");
         let is_open = token.is_none();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::open::FOLDER;
-use super::super::{OpenOptions, Repo, RepoError};
+use super::super::{Config, OpenOptions, Repo, RepoError};
 use crate::base::CommitId;
 use crate::chunk::Objects;
 use crate::history::{HistoryError, StoreLedger, View};
@@ -13,6 +13,8 @@ use crate::store::remote::{Connect, Location, RemoteStore, check_endpoint};
 use crate::store::{CachedStore, LocalStore, Store};
 
 use super::cache::page_cache;
+use super::lazy::lazy_remote;
+use super::remote_url;
 
 /// How remotes are asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,8 +81,15 @@ impl Remote {
         Ok(View::newest(&self.repo.objects, &*self.repo.ledger)?)
     }
 
-    /// The newest state, where there must be one.
+    /// The newest state, where there must be one that has all of its data.
     pub fn existing(&self) -> Result<View, RepoError> {
+        if let Place::Folder(dir) = &self.kind {
+            let config = Config::new(Some(dir), &self.repo.environment);
+            if let Some(name) = lazy_remote(&config)? {
+                let url = remote_url(&config, &name)?;
+                return Err(RepoError::refused_with(format!("{}: it is a lazy clone, which has not all of its data", self.url), format!("take them from where it does: {url}")));
+            }
+        }
         self.view()?.ok_or_else(|| {
             RepoError::refused_with(format!("{}: there is no dsv repository", self.url), "'dsv push' makes one there; check the address otherwise")
         })

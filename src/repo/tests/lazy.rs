@@ -166,6 +166,22 @@ fn what_is_elsewhere_is_passed_on_to_another_remote() {
 }
 
 #[test]
+fn it_gives_nothing_on_that_it_has_not() {
+    let place = Place::new();
+    let grace = place.lazy("grace");
+    let cloned = Repo::clone_from(place.path("grace").to_str().unwrap(), &place.path("copy"), &CloneOptions::default(), &small(), Arc::new(NoProgress));
+    let error = cloned.unwrap_err().to_string();
+    assert!(error.contains("lazy clone") && !place.path("copy").exists(), "{error}");
+    assert!(grace.remove_remote("origin").unwrap_err().to_string().contains("has the data of this lazy clone"));
+    // Its remote may have another name, and stand elsewhere.
+    grace.rename_remote("origin", "hub").unwrap();
+    std::fs::rename(place.path("hub"), place.path("moved")).unwrap();
+    grace.set_remote_url("hub", place.path("moved").to_str().unwrap()).unwrap();
+    let grace = open(&place.path("grace"));
+    assert_eq!((grace.lazy_remote().unwrap().as_deref(), table(&grace, "HEAD", "frames")), (Some("hub"), cells(2)));
+}
+
+#[test]
 fn a_part_is_made_local() {
     let place = Place::new();
     let grace = place.lazy("grace");
