@@ -37,12 +37,23 @@ pub struct Cache {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Drop what was used least recently
+    ///
+    /// Examples:
+    ///
+    ///   dsv cache trim
+    ///   dsv cache trim --to 2GB
+    #[command(verbatim_doc_comment)]
     Trim {
         /// Until so much is left, such as 2GB [default: the bound]
         #[arg(long, value_name = "SIZE", value_parser = size)]
         to: Option<u64>,
     },
     /// Drop everything
+    ///
+    /// Examples:
+    ///
+    ///   dsv cache clear
+    #[command(verbatim_doc_comment)]
     Clear,
 }
 

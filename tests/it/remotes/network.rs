@@ -130,11 +130,11 @@ fn the_proxy_is_long_and_not_narrow() {
         stream.read_exact(&mut answer[..1]).unwrap();
     }
     let short = began.elapsed();
-    assert!((330..1000).contains(&short.as_millis()), "{short:?}");
+    assert!(short >= Duration::from_millis(330), "{short:?}");
     let began = Instant::now();
     stream.write_all(&[2]).unwrap();
     stream.read_exact(&mut answer).unwrap();
-    // Piece by piece it would take 320 times 30 ms.
-    assert!(began.elapsed() < Duration::from_secs(3) && began.elapsed() >= Duration::from_millis(30), "{:?}", began.elapsed());
+    // Piece by piece it would take 320 times 30 ms, on however busy a machine.
+    assert!(began.elapsed() < Duration::from_millis(320 * 30) && began.elapsed() >= Duration::from_millis(30), "{:?}", began.elapsed());
     assert_eq!((proxy.connections(), proxy.exchanges(), proxy.cuts()), (1, 11, 0));
 }
