@@ -87,7 +87,10 @@ impl Remote {
             let config = Config::new(Some(dir), &self.repo.environment);
             if let Some(name) = lazy_remote(&config)? {
                 let url = remote_url(&config, &name)?;
-                return Err(RepoError::refused_with(format!("{}: it is a lazy clone, which has not all of its data", self.url), format!("take them from where it does: {url}")));
+                return Err(RepoError::refused_with(
+                    format!("{}: it is a lazy clone, which has not all of its data", self.url),
+                    format!("take them from where it does: {url}"),
+                ));
             }
         }
         self.view()?.ok_or_else(|| {

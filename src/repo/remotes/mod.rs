@@ -104,7 +104,10 @@ impl Repo {
     /// Forgets a remote, with the refs that were fetched from it; what they name stays until `gc`.
     pub fn remove_remote(&self, name: &str) -> Result<(), RepoError> {
         if self.lazy_remote()?.as_deref() == Some(name) {
-            return Err(RepoError::refused_with(format!("remote '{name}' has the data of this lazy clone"), "'dsv remote set-url' names another place of the same repository"));
+            return Err(RepoError::refused_with(
+                format!("remote '{name}' has the data of this lazy clone"),
+                "'dsv remote set-url' names another place of the same repository",
+            ));
         }
         self.remote_url(name)?;
         self.move_tracking(name, None)?;
