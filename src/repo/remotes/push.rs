@@ -59,7 +59,7 @@ pub struct Pushed {
     pub bytes: u64,
     /// True where the repository there was made.
     pub made: bool,
-    /// True where one had been there when it was heard of last: somebody has emptied it.
+    /// True where this repository has pushed to one there before: somebody has emptied it.
     pub was_emptied: bool,
 }
 
@@ -81,7 +81,8 @@ impl Repo {
         let ours = self.view()?;
         let theirs = remote.view()?;
         let (known, bad) = self.commits_of(theirs.as_ref())?;
-        let was_known = ours.state.remotes()?.keys().any(|tracked| tracked.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')));
+        // That is forgotten where the address changes; the refs are not.
+        let was_known = self.config().get(&format!("remote.{name}.conditions"))?.is_some();
         let mut done = Pushed { made: theirs.is_none(), was_emptied: theirs.is_none() && was_known, ..Pushed::default() };
         let (mut changes, mut tips) = (BTreeMap::new(), Vec::new());
         for (branch, to) in &request.branches {

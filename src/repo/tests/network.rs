@@ -346,3 +346,18 @@ fn a_cold_reader_asks_for_little() {
     row();
     assert_eq!(counting.requests(), before);
 }
+
+#[test]
+fn a_remote_that_was_emptied_is_told() {
+    let dir = scratch();
+    let ada = start(&dir.path().join("ada"));
+    let push = || {
+        let pushed = ada.push_to("origin", remote(Arc::new(InMemory::new())), &request()).unwrap();
+        (pushed.made, pushed.was_emptied)
+    };
+    assert_eq!(push(), (true, false));
+    assert_eq!(push(), (true, true));
+    // Of another place nothing is known.
+    ada.set_remote_url("origin", "s3://bucket/elsewhere").unwrap();
+    assert_eq!(push(), (true, false));
+}
