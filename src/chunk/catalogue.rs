@@ -379,7 +379,7 @@ impl Inner {
             let mut is_first = true;
             next.retain(|pack| std::mem::take(&mut is_first) || pack.is_metadata());
         }
-        let copy = |pack: &PackFile| self.get(ObjectId(pack.entry.id.0)).filter(|found| found.entry.kind == Kind::Index);
+        let copy = |pack: &PackFile| self.get(ObjectId(pack.entry.id.0)).filter(|found| found.entry.kind == Kind::PackIndex);
         next.into_iter().map(|pack| (pack.clone(), is_far.then(|| copy(pack)).flatten())).collect()
     }
 

@@ -472,7 +472,7 @@ impl Objects {
             }
             // Copies of the others' indexes: who reads from afar need not ask for each.
             for index in self.catalogue.take_raw(self.limits.pack_bytes / INDEXED_PART_MIN) {
-                last.add_content(self, u64::MAX, Kind::Index, object_id(Kind::Index, &index), &index)?;
+                last.add_content(self, u64::MAX, Kind::PackIndex, object_id(Kind::PackIndex, &index), &index)?;
             }
             packs.extend([metadata, last]);
         }

@@ -150,10 +150,11 @@ impl Objects {
         Ok(ChunkInfo { id: entry.id.into(), data_type: identity.storage, rows: identity.rows, blocks, verified, place: place.clone() })
     }
 
-    /// Runs `read` on a chunk; where the file that it was found in has vanished, again on where it is now.
+    /// Runs `read` on a chunk; where the file that it was found in has vanished, or what is kept near of a far one is damaged, again on where it is now.
     fn at_chunk<T>(&self, info: &ChunkInfo, read: impl Fn(&ChunkInfo) -> Result<T, ChunkError>) -> Result<T, ChunkError> {
+        let anew = |error: &ChunkError| matches!(error, ChunkError::Store(StoreError::NotFound { .. })) || self.forget_near(error);
         match read(info) {
-            Err(ChunkError::Store(StoreError::NotFound { .. })) => {
+            Err(error) if anew(&error) => {
                 self.chunks.remove(&info.id);
                 let fresh = self.at_place(info.id.into(), |place| self.read_header(place))?;
                 let result = read(&fresh);

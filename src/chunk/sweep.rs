@@ -179,7 +179,7 @@ impl Objects {
 
 /// True for a copy of the index of one of these packs.
 fn is_copy_of(object: &IndexEntry, packs: &HashSet<PackId>) -> bool {
-    object.kind == Kind::Index && packs.contains(&PackId(object.id.0))
+    object.kind == Kind::PackIndex && packs.contains(&PackId(object.id.0))
 }
 
 /// Deletes the files of condemned packs whose time of grace is over at `now_ms`; returns the packs, which may then leave the head's list.

@@ -74,11 +74,11 @@ fn packs() {
     assert_eq!(parse_trailer(&end).unwrap(), (index.len() as u64, id));
     assert!(parse_trailer(&end[..47]).is_err() && parse_trailer(&[0; 48]).is_err());
     pinned("an id", object_id(Kind::Commit, b"content").as_bytes(), "bd4fd3e5cd379bf0");
-    for (number, kind) in (1..=7).zip([Kind::Chunk, Kind::Node, Kind::Table, Kind::Snapshot, Kind::Commit, Kind::Operation, Kind::Index]) {
+    for (number, kind) in (1..=7).zip([Kind::Chunk, Kind::Node, Kind::Table, Kind::Snapshot, Kind::Commit, Kind::Operation, Kind::PackIndex]) {
         assert_eq!((Kind::from_number(number), kind as u64), (Some(kind), number));
     }
     assert_eq!((Kind::from_number(0), Kind::from_number(8)), (None, None));
-    assert_eq!(object_id(Kind::Index, &index).as_bytes(), id.as_bytes());
+    assert_eq!(object_id(Kind::PackIndex, &index).as_bytes(), id.as_bytes());
 }
 
 #[test]

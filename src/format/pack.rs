@@ -30,7 +30,7 @@ pub enum Kind {
     /// One change of the repository's state.
     Operation = 6,
     /// A copy of another pack's index. Its id is that pack's.
-    Index = 7,
+    PackIndex = 7,
 }
 
 impl Kind {
@@ -43,7 +43,7 @@ impl Kind {
             4 => Kind::Snapshot,
             5 => Kind::Commit,
             6 => Kind::Operation,
-            7 => Kind::Index,
+            7 => Kind::PackIndex,
             _ => return None,
         })
     }
@@ -51,7 +51,7 @@ impl Kind {
 
 /// The id of the object of that kind and content; of a chunk the content is its identity header.
 pub fn object_id(kind: Kind, content: &[u8]) -> ObjectId {
-    if kind == Kind::Index {
+    if kind == Kind::PackIndex {
         // The id of the pack, which is found by it.
         return ObjectId(*blake3::hash(content).as_bytes());
     }

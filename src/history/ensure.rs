@@ -131,7 +131,7 @@ impl Visitor for Ensure<'_> {
             Kind::Commit => known.has_commit(self.objects, id.into())?,
             Kind::Snapshot => known.snapshots.contains(&id.into()),
             Kind::Table => known.has_table(self.objects, id.into())?,
-            Kind::Chunk | Kind::Node | Kind::Operation | Kind::Index => false,
+            Kind::Chunk | Kind::Node | Kind::Operation | Kind::PackIndex => false,
         };
         if !safe {
             self.objects.keep(id)?;

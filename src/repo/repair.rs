@@ -94,7 +94,7 @@ impl Visitor for Healer<'_> {
         let here = &self.repo.objects;
         match here.pack_of(id)? {
             Some(pack) if !self.bad.contains(&pack) => return Ok(!self.at_end),
-            None if here.is_partial() => return Ok(false),
+            None if here.is_partial() && self.far.contains(id)? => return Ok(false),
             // Where the log was cut, what older operations reached is not missed.
             None if place.operation.is_some() && !self.far.contains(id)? => {
                 self.at_end = true;

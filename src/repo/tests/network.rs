@@ -9,7 +9,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use super::remotes::{init, table};
-use super::upkeep::{cells, put, small};
+use super::upkeep::{cells, put, read_table, small};
 use super::{commit, options};
 use crate::chunk::Limits;
 use crate::format::Type;
@@ -360,4 +360,29 @@ fn a_remote_that_was_emptied_is_told() {
     // Of another place nothing is known.
     ada.set_remote_url("origin", "s3://bucket/elsewhere").unwrap();
     assert_eq!(push(), (true, false));
+}
+
+#[test]
+fn a_read_that_comes_damaged_once_is_asked_for_anew() {
+    let dir = scratch();
+    let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
+    ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+    let mut requests = 0;
+    for at in 0..u64::MAX {
+        let breaking = Arc::new(Breaking::new(hub.clone(), at, Break::Flip));
+        let far = remote(breaking.clone());
+        match far.existing() {
+            Ok(view) => {
+                let repo = far.into_reader(&view);
+                assert_eq!(read_table(repo.objects(), repo.snapshot_at("main").unwrap().tables["frames"]), cells(1), "{at}");
+            }
+            // The head is read once, and never kept.
+            Err(error) => assert!(at == 0, "{at}: {error}"),
+        }
+        requests = breaking.requests();
+        if requests <= at {
+            break;
+        }
+    }
+    assert!(requests > 3, "{requests}");
 }

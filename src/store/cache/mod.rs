@@ -132,7 +132,7 @@ impl CachedStore {
         present
     }
 
-    /// Brings a run of pages, those of them that are asked for into `got`, and keeps them.
+    /// Asks for a run of pages in one request, keeps them, and gives them with their numbers.
     fn fetch_run(&self, path: &str, file: FileKey, run: Range<u64>, length: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
         let bytes = self.inner.read(path, run.start * PAGE_BYTES..(run.end * PAGE_BYTES).min(length))?;
         let mut brought = Vec::new();
@@ -145,6 +145,7 @@ impl CachedStore {
         Ok(brought)
     }
 
+    /// The same for several runs, at once.
     fn fetch_runs(&self, path: &str, file: FileKey, runs: Vec<Range<u64>>, length: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
         if let [one] = runs.as_slice() {
             return self.fetch_run(path, file, one.clone(), length);
