@@ -72,15 +72,8 @@ pub struct SweepPlan {
 impl Objects {
     /// Copies all objects of these packs into one new pack: chunks as they are stored, the rest compressed together anew.
     pub fn fold(&self, packs: &[PackEntry]) -> Result<Repacked, ChunkError> {
-        // The indexes of others are of no account.
-        let known: Option<Vec<Arc<PackFile>>> = packs.iter().map(|pack| self.catalogue.known(pack.id)).collect();
-        let known = match known {
-            Some(known) => known,
-            None => {
-                let wanted: HashSet<PackId> = packs.iter().map(|pack| pack.id).collect();
-                self.catalogue.packs(self.store.as_ref())?.into_iter().filter(|pack| wanted.contains(&pack.entry.id)).collect()
-            }
-        };
+        // Those that a head lists are known; the indexes of others are of no account.
+        let known = packs.iter().filter_map(|pack| self.catalogue.known(pack.id)).collect();
         self.repack(known, |_| true)
     }
 
