@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ensure::{ensure, gone};
 use super::log::OperationLog;
@@ -11,8 +11,10 @@ use crate::base::OperationId;
 use crate::chunk::nonce;
 use crate::format::operation::Operation;
 
-/// How often a change is tried against writers of other keys before giving up.
+/// How often, and for how long, a change is tried against writers of other keys before giving up: both. Against seven that publish as fast as they can, one attempt in twelve or so wins, so
+/// that the number alone would fail one change in some thousand.
 const ATTEMPTS_MAX: u32 = 100;
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The one place that says which operation is the newest.
 pub trait Ledger: Send + Sync {
@@ -134,7 +136,11 @@ impl Transaction {
         }
         // The generation for which everything that is named was found to be there.
         let mut ensured = None;
-        for attempt in 0..ATTEMPTS_MAX {
+        let started = Instant::now();
+        for attempt in 0.. {
+            if attempt >= ATTEMPTS_MAX && started.elapsed() >= PATIENCE {
+                return Err(HistoryError::Contended(attempt));
+            }
             let state = match &base {
                 Some(base) => base.state.clone(),
                 None => State::empty(objects.clone())?,
@@ -199,7 +205,7 @@ impl Transaction {
             base = newest;
             pause(attempt);
         }
-        Err(HistoryError::Contended(ATTEMPTS_MAX))
+        Err(HistoryError::Contended(u32::MAX))
     }
 }
 

@@ -88,6 +88,8 @@ impl Repo {
             (None, None) => return Err(RepoError::refused("a commit needs an author")),
         };
         let mut source = replaced.as_ref().map(|replaced| replaced.source.clone()).unwrap_or_default();
+        source.retain(|name, _| !name.starts_with("code."));
+        source.extend(self.made_at()?);
         source.extend(options.source.clone());
         let snapshot = store_snapshot(&self.objects, &working.snapshot)?;
         let flags = match &replaced {

@@ -1,8 +1,8 @@
 //! What a repository asks of its surroundings: the clock, environment variables, other programs.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ pub struct Environment {
     now: Arc<dyn Fn() -> i64 + Send + Sync>,
     variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
     git_user: Arc<dyn Fn() -> (Option<String>, Option<String>) + Send + Sync>,
+    code: Arc<dyn Fn(&Path) -> BTreeMap<String, String> + Send + Sync>,
 }
 
 impl fmt::Debug for Environment {
@@ -23,12 +24,13 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// This machine's clock, this process's variables, Git's settings as the `git` program reports them.
+    /// This machine's clock, this process's variables, Git's settings, and the code in Git around a folder.
     pub fn system() -> Self {
         Environment {
             now: Arc::new(|| chrono::Utc::now().timestamp_millis()),
             variable: Arc::new(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty())),
             git_user: Arc::new(recent_git_user),
+            code: Arc::new(code_around),
         }
     }
 
@@ -39,6 +41,7 @@ impl Environment {
             now: Arc::new(now),
             variable: Arc::new(move |name| variables.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone())),
             git_user: Arc::new(|| (None, None)),
+            code: Arc::new(|_| BTreeMap::new()),
         }
     }
 
@@ -62,6 +65,12 @@ impl Environment {
         (self.git_user)()
     }
 
+    /// The state of the code that a folder lies in, as a commit keeps it: `code.commit` is the commit of Git's that is checked out, `code.dirty` is there where tracked files
+    /// differ from it. Empty outside Git, before its first commit, and where Git's repository cannot be read.
+    pub fn code(&self, dir: &Path) -> BTreeMap<String, String> {
+        (self.code)(dir)
+    }
+
     /// The login name and machine.
     pub fn login(&self) -> (String, String) {
         let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| self.variable(name)).or_else(login_of_process);
@@ -83,7 +92,7 @@ fn login_of_process() -> Option<String> {
 /// What Git's settings say of the person.
 type GitUser = (Option<String>, Option<String>);
 
-/// [`git_user`], not asked again for some seconds in the same folder: another program takes most of the time of a small commit, and a notebook makes many.
+/// [`git_user`], not asked again for some seconds in the same folder: Git's settings are several files, and a notebook makes many small commits.
 fn recent_git_user() -> GitUser {
     const FRESH: Duration = Duration::from_secs(5);
     static LAST: Mutex<Option<(PathBuf, Instant, GitUser)>> = Mutex::new(None);
@@ -100,18 +109,31 @@ fn recent_git_user() -> GitUser {
     user
 }
 
-/// One run of `git config`, so that its includes and the settings of a Git repository around count as they do for Git.
+#[cfg(feature = "git")]
 fn git_user() -> GitUser {
-    let output = Command::new("git").args(["config", "--null", "--get-regexp", r"^user\.(name|email)$"]).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let Ok(output) = output else { return (None, None) };
-    let (mut name, mut email) = (None, None);
-    // Each entry is the key, a line feed, the value; the last of several values counts.
-    for entry in String::from_utf8_lossy(&output.stdout).split('\0') {
-        match entry.split_once('\n') {
-            Some(("user.name", value)) if !value.trim().is_empty() => name = Some(value.trim().to_owned()),
-            Some(("user.email", value)) if !value.trim().is_empty() => email = Some(value.trim().to_owned()),
-            _ => {}
+    super::git::git_user(Path::new("."))
+}
+
+#[cfg(not(feature = "git"))]
+fn git_user() -> GitUser {
+    (None, None)
+}
+
+#[cfg(feature = "git")]
+fn code_around(dir: &Path) -> BTreeMap<String, String> {
+    // A commit of data must not fail because of what is the matter with the code.
+    let state = super::git::Code::around(dir).ok().flatten().and_then(|code| code.state().ok().flatten());
+    let mut found = BTreeMap::new();
+    if let Some(state) = state {
+        found.insert("code.commit".to_owned(), state.commit);
+        if state.dirty {
+            found.insert("code.dirty".to_owned(), "yes".to_owned());
         }
     }
-    (name, email)
+    found
+}
+
+#[cfg(not(feature = "git"))]
+fn code_around(_: &Path) -> BTreeMap<String, String> {
+    BTreeMap::new()
 }

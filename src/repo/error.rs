@@ -179,6 +179,14 @@ pub enum RepoError {
         /// What is wrong with it.
         source: FormatError,
     },
+    /// A Git repository beside this one.
+    #[error("{what}: {why}")]
+    Git {
+        /// What could not be done.
+        what: String,
+        /// Git's reason.
+        why: String,
+    },
     /// A file or folder.
     #[error("{}: {source}", path.display())]
     Io {

@@ -1,5 +1,7 @@
 //! Who commits.
 
+use std::collections::BTreeMap;
+
 use super::{Repo, RepoError};
 use crate::format::commit::Signature;
 
@@ -46,6 +48,15 @@ impl Repo {
         let guessed = name.is_none() || email.is_none();
         let (user, machine) = self.environment.login();
         Ok(Identity { email: email.unwrap_or_else(|| format!("{user}@{machine}")), name: name.unwrap_or(user), guessed })
+    }
+
+    /// The code that a commit is made at, for its source: see [`super::Environment::code`]. The setting `git.record` turns it off.
+    pub(super) fn made_at(&self) -> Result<BTreeMap<String, String>, RepoError> {
+        let Some(dir) = self.dir.as_deref().and_then(|dir| dir.parent()) else { return Ok(BTreeMap::new()) };
+        if self.config().get("git.record")?.as_deref() == Some("false") {
+            return Ok(BTreeMap::new());
+        }
+        Ok(self.environment.code(dir))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `merge`: another branch's changes, into the one that is checked out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -207,11 +207,12 @@ impl Repo {
         let named = sides.iter().map(|side| format!("'{}'", side.0)).collect::<Vec<_>>().join(", ");
         let message = request.message.clone().unwrap_or_else(|| if request.squash { format!("Squash of {named}") } else { format!("Merge {named}") });
         let now = self.environment.now_millis();
+        let source = self.made_at()?;
         let commit = |snapshot: &Snapshot, parents: Vec<CommitId>| -> Result<CommitId, RepoError> {
             let author = identity.sign(now, self.environment.offset_minutes(now));
             let snapshot = store_snapshot(&self.objects, snapshot)?;
             let flags = self.inherited_flags(parents.first().copied())?;
-            let commit = Commit { snapshot, parents, author, committed_millis: now, message: message.clone(), source: BTreeMap::new(), flags };
+            let commit = Commit { snapshot, parents, author, committed_millis: now, message: message.clone(), source: source.clone(), flags };
             Ok(store_commit(&self.objects, &commit)?)
         };
         let (mut tip, mut parents, mut snapshot) = (ours, vec![ours], self.snapshot_of(ours)?);

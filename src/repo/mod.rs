@@ -12,6 +12,8 @@ mod error;
 mod export;
 pub mod files;
 mod gc;
+#[cfg(feature = "git")]
+pub mod git;
 mod identity;
 mod import;
 mod keys;
@@ -20,6 +22,7 @@ mod merge;
 mod merging;
 mod open;
 mod operations;
+pub mod pin;
 pub mod profile;
 pub mod remotes;
 mod repair;

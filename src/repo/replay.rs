@@ -1,6 +1,6 @@
 //! `cherry-pick`, `revert` and `rebase`: changes of commits, laid upon another one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::merge::{Base, MergedTable, NameConflict};
 use super::merging::no_merge;
@@ -190,7 +190,7 @@ impl Repo {
             let snapshot = store_snapshot(&self.objects, &working.snapshot)?;
             let flags = self.inherited_flags(Some(tip))?;
             let message = message.unwrap_or_else(|| merging.message.clone());
-            let commit = Commit { snapshot, parents: vec![tip], author, committed_millis: now, message, source: BTreeMap::new(), flags };
+            let commit = Commit { snapshot, parents: vec![tip], author, committed_millis: now, message, source: self.made_at()?, flags };
             made = Some(store_commit(&self.objects, &commit)?);
         }
         let report = self.go_on(&working, &merging, verb, made.unwrap_or(tip), "--continue")?;

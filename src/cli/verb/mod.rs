@@ -18,6 +18,7 @@ mod diff;
 mod export;
 mod fetch;
 mod gc;
+mod git;
 mod head;
 mod import;
 mod init;
@@ -79,5 +80,5 @@ verbs! {
     Remote remote, Clone clone, Fetch fetch, Pull pull, Push push, LsRemote ls_remote, Serve serve,
     Table table, Column column, View view, Check check,
     Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
-    Verify verify, Gc gc, Cache cache, Compact compact, Config config, Completions completions,
+    Git git, Verify verify, Gc gc, Cache cache, Compact compact, Config config, Completions completions,
 }
