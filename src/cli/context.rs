@@ -56,17 +56,24 @@ impl Context {
         let Some((url, revision)) = revision.filter(|text| text.contains("://")).map(|text| text.split_once('#').unwrap_or((text, ""))) else {
             return Ok((self.working_repo()?, revision.map(str::to_owned)));
         };
-        let open = OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() };
-        let remote = Remote::open(url, &RemoteOptions::default(), &open)?;
-        let view = remote.existing()?;
-        let revision = match (revision, remote.default_branch(&view)?) {
-            ("", Some((branch, _))) => branch,
+        let (repo, branch) = self.repo_at(url)?;
+        let revision = match (revision, branch) {
+            ("", Some(branch)) => branch,
             ("", None) => return Err(CliError::usage(format!("{url} has no branch yet"))),
             (named, _) => named.to_owned(),
         };
+        Ok((repo, Some(revision)))
+    }
+
+    /// The repository at an address, to be read where it is, and its own choice of a branch.
+    pub fn repo_at(&self, url: &str) -> Result<(Repo, Option<String>), CliError> {
+        let open = OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() };
+        let remote = Remote::open(url, &RemoteOptions::default(), &open)?;
+        let view = remote.existing()?;
+        let branch = remote.default_branch(&view)?.map(|(branch, _)| branch);
         let mut repo = remote.into_reader(&view);
         repo.set_progress(self.ui.progress());
-        Ok((repo, Some(revision)))
+        Ok((repo, branch))
     }
 
     /// The same for long work: with a progress bar, and stopped by Ctrl-C.

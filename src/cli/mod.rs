@@ -10,6 +10,7 @@ pub mod dispute;
 pub mod error;
 pub mod help;
 pub mod look;
+mod pinning;
 pub mod refs;
 pub mod replayed;
 pub mod sql;
@@ -90,7 +91,7 @@ pub fn run(words: impl IntoIterator<Item = impl Into<OsString>>) -> u8 {
     let global = cli.global;
     let ui = Ui::new(global.color, global.json, global.quiet, global.no_pager);
     let context = Context::new(ui, global.run_in);
-    match cli.verb.run(&context) {
+    match cli.verb.run_pinned(&context) {
         Ok(()) => 0,
         Err(error) => {
             error.print(context.ui.paint_err, context.ui.quiet);
@@ -115,7 +116,7 @@ pub fn within(words: &[String], dir: &Path, branch: Option<&str>, progress: Arc<
     let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|refusal| in_a_line(&refusal.render().to_string()))?;
     let within = Within { data: Arc::default(), warnings: Arc::default(), progress };
     let context = Context::new(Ui::within(within.clone()), Some(dir.to_owned())).on_branch(branch.map(str::to_owned));
-    cli.verb.run(&context)?;
+    cli.verb.run_pinned(&context)?;
     let (data, warnings) =
         (within.data.lock().unwrap_or_else(PoisonError::into_inner).clone(), within.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone());
     Ok(Said { data, warnings })

@@ -7,6 +7,7 @@ mod proxy;
 #[allow(dead_code)] // The example writes what the tests only draw.
 mod scenes;
 
+mod beside;
 mod cli;
 mod curation;
 mod damage;

@@ -57,7 +57,7 @@ impl Clone {
             .or_else(|| Repo::clone_folder(&self.url))
             .ok_or_else(|| CliError::usage("the address has no last part to name the folder by").hint("name it: 'dsv clone URL DIR'"))?;
         let dir = context.path(&folder);
-        let options = CloneOptions { branch: self.branch, lazy: self.lazy, remote: self.network.options(false) };
+        let options = CloneOptions { branch: self.branch, lazy: self.lazy, beside: false, remote: self.network.options(false) };
         let open = OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() };
         let cloned = Repo::clone_from(&url, &dir, &options, &open, ui.progress())?;
         let fetched = &cloned.fetched;

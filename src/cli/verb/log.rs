@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -12,6 +12,7 @@ use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::width;
 use crate::history::lanes::{self, Style};
 use crate::history::short;
+use crate::repo::git::Code;
 use crate::repo::{LogEntry, LogOptions};
 
 /// Show the commits that led here, newest first
@@ -20,7 +21,7 @@ use crate::repo::{LogEntry, LogOptions};
 ///
 /// With --row, what each commit did to that row, with its cells before and after.
 ///
-/// With --json, a line for each commit: {"commit", "parents", "author": {"name", "email"}, "time", "message", "refs"}; with --row {"commit", "change",
+/// With --json, a line for each commit: {"commit", "parents", "author": {"name", "email"}, "time", "message", "refs"}, with --code {"code": {"commit", "dirty"}} as well; with --row {"commit", "change",
 /// "columns", "before", "after", ...}.
 ///
 /// Examples:
@@ -31,6 +32,7 @@ use crate::repo::{LogEntry, LogOptions};
 ///   dsv log -- birds                    only what changed the table
 ///   dsv log main -- birds label         only what changed its column label
 ///   dsv log --row 17 -- birds           what became of one row
+///   dsv log --code                      which code in Git each commit was made at
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Log {
@@ -52,6 +54,9 @@ pub struct Log {
     /// Only what happened to one row of the table: its key's cells, separated by commas, or its row id
     #[arg(long, value_name = "ROW", requires = "path", conflicts_with_all = ["graph", "all"])]
     row: Option<String>,
+    /// Tell which code in Git each commit was made at
+    #[arg(long, conflicts_with = "row")]
+    code: bool,
     /// A table, and columns of it
     #[arg(last = true, value_name = "TABLE [COLUMN]")]
     path: Vec<String>,
@@ -70,11 +75,16 @@ impl Log {
         let options =
             LogOptions { ranges: self.revisions, all: self.all, limit: self.max_count, topological: self.graph, tables, columns, first_parent: false };
         let entries = repo.log(&options)?;
+        let git = if self.code { Code::around(context.dir())? } else { None };
         let mut out = context.ui.page();
         let paint = context.ui.paint;
         if context.ui.json {
             for entry in &entries {
-                writeln!(out, "{}", entry_json(entry))?;
+                let mut line = entry_json(entry);
+                if self.code {
+                    line["code"] = made_at(entry).map_or(Value::Null, |(commit, dirty)| json!({ "commit": commit, "dirty": dirty }));
+                }
+                writeln!(out, "{line}")?;
             }
             return Ok(out.finish()?);
         }
@@ -93,8 +103,14 @@ impl Log {
             if self.oneline {
                 let labels = if labels.is_empty() { labels } else { format!("{labels} ") };
                 writeln!(text, "{} {labels}{}", paint.id(short(&entry.id)), format::one_line(entry.commit.subject()))?;
+                if self.code {
+                    writeln!(text, "    {}", code_text(entry, git.as_ref()))?;
+                }
             } else {
                 write_entry(&mut text, paint, entry, &labels)?;
+                if self.code {
+                    writeln!(text, "\n    {}", code_text(entry, git.as_ref()))?;
+                }
                 if i + 1 < entries.len() {
                     writeln!(text)?;
                 }
@@ -105,6 +121,22 @@ impl Log {
             }
         }
         Ok(out.finish()?)
+    }
+}
+
+/// The commit of Git's that a commit was made at, and whether the code differed from it.
+fn made_at(entry: &LogEntry) -> Option<(&str, bool)> {
+    let source = &entry.commit.source;
+    Some((source.get("code.commit")?, source.contains_key("code.dirty")))
+}
+
+/// The same for people: named as Git does, where it has the commit.
+fn code_text(entry: &LogEntry, git: Option<&Code>) -> String {
+    let Some((commit, dirty)) = made_at(entry) else { return "Code: none".to_owned() };
+    let dirty = if dirty { ", with changes" } else { "" };
+    match git.and_then(|git| git.subject(commit)) {
+        Some((short, subject)) => format!("Code: {short} {}{dirty}", format::one_line(&subject)),
+        None => format!("Code: {}{dirty}", format::one_line(commit)),
     }
 }
 

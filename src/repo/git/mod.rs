@@ -200,14 +200,13 @@ impl Code {
         Ok(std::str::from_utf8(&object.data).ok().and_then(|text| Pin::parse(text).ok()))
     }
 
-    /// True where the index has another version of a file than the commit that is checked out: it was staged.
-    pub fn is_staged(&self, path: &Path) -> Result<bool, RepoError> {
+    /// The pin at a path in the index: what the next commit has. None where there is none, or none that can be read.
+    pub fn staged_pin(&self, path: &Path) -> Result<Option<Pin>, RepoError> {
         let index = self.git.index_or_empty().map_err(failed("Git's index cannot be read"))?;
         let name = path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
-        let staged = index.entry_by_path(name.as_str().into()).map(|entry| entry.id);
-        let tree = self.git.head_tree().ok();
-        let committed = tree.and_then(|tree| tree.lookup_entry_by_path(path).ok().flatten()).map(|entry| entry.object_id());
-        Ok(staged != committed)
+        let Some(entry) = index.entry_by_path(name.as_str().into()) else { return Ok(None) };
+        let object = self.git.find_object(entry.id).map_err(failed("Git's objects cannot be read"))?;
+        Ok(std::str::from_utf8(&object.data).ok().and_then(|text| Pin::parse(text).ok()))
     }
 
     /// A commit's short name and the first line of its message; none where Git has it not.

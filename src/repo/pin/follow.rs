@@ -98,6 +98,9 @@ impl Repo {
         if let Followed::Branch { name, created: true, .. } = &followed {
             self.follow_upstream(name)?;
         }
+        if let Followed::Branch { .. } = &followed {
+            self.drop_passing(pin.commit)?;
+        }
         Ok(followed)
     }
 

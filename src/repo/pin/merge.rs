@@ -8,6 +8,9 @@ use crate::history::short;
 use crate::history::state::branch_key;
 use crate::repo::{MergeOutcome, MergeRequest, Repo, RepoError};
 
+/// How the names of branches begin that are made for a merge of pins. They go once what they have is in a branch that somebody made.
+const PASSING: &str = "merge-";
+
 /// What became of two pins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PinMerge {
@@ -24,8 +27,9 @@ pub enum PinMerge {
 
 impl Repo {
     /// Merges the data that two pins name. Where one has the other's commit, that is the answer and nothing changes here. Else their commits are merged, on the branch of
-    /// one of them that is at its commit, or on a new one. Fails where a commit is not in this repository, and where that branch has uncommitted changes.
-    pub fn merge_pins(&self, ours: &Pin, theirs: &Pin) -> Result<PinMerge, RepoError> {
+    /// one of them that is at its commit, or on a new one. While code is `rebased`, theirs is what is taken along, commit by commit: no branch moves before the end, and
+    /// the merged pin names theirs. Fails where a commit is not in this repository, and where that branch has uncommitted changes.
+    pub fn merge_pins(&self, ours: &Pin, theirs: &Pin, rebased: bool) -> Result<PinMerge, RepoError> {
         for pin in [ours, theirs] {
             if !self.has_commit(pin.commit)? {
                 return Err(RepoError::refused_with(
@@ -45,7 +49,7 @@ impl Repo {
             };
             return Ok(PinMerge::Merged(Pin { branch, ..theirs.clone() }));
         }
-        let (place, other) = self.place_of(ours, theirs)?;
+        let (place, other) = self.place_of(ours, theirs, rebased)?;
         let handle = match &place {
             Some(branch) if self.current_branch()?.as_ref() == Some(branch) => None,
             Some(branch) => Some(self.on_branch(branch)?),
@@ -61,32 +65,56 @@ impl Repo {
                 Ok(PinMerge::Conflicts { branch: place, conflicts })
             }
             _ => {
-                let pin = repo.pin()?;
+                let mut pin = repo.pin()?;
+                if rebased {
+                    pin.branch = theirs.branch.clone();
+                }
                 Ok(PinMerge::Merged(Pin { remote: pin.remote.or_else(|| ours.remote.clone()), ..pin }))
             }
         }
     }
 
     /// The branch on which two pins' commits are merged, and the pin that is merged into it; no branch where what is checked out is our commit without one.
-    fn place_of<'a>(&self, ours: &'a Pin, theirs: &'a Pin) -> Result<(Option<String>, &'a Pin), RepoError> {
+    fn place_of<'a>(&self, ours: &'a Pin, theirs: &'a Pin, rebased: bool) -> Result<(Option<String>, &'a Pin), RepoError> {
         let view = self.view()?;
-        for (here, other) in [(ours, theirs), (theirs, ours)] {
+        for (here, other) in [(ours, theirs), (theirs, ours)].into_iter().filter(|_| !rebased) {
             if let Some(branch) = &here.branch
                 && view.state.branch(branch)? == Some(here.commit)
             {
                 return Ok((Some(branch.clone()), other));
             }
         }
-        if view.state.head()? == HeadRef::Commit(ours.commit) {
+        if !rebased && view.state.head()? == HeadRef::Commit(ours.commit) {
             return Ok((None, theirs));
         }
-        let name = format!("merge-{}-{}", short(&ours.commit), short(&theirs.commit));
+        let name = format!("{PASSING}{}-{}", short(&ours.commit), short(&theirs.commit));
         if view.state.branch(&name)? != Some(ours.commit) {
             let mut transaction = Transaction::new(Some(view.clone()));
             transaction.set(&branch_key(&name), Some(ours.commit.as_bytes().to_vec()))?;
             self.publish(transaction, format!("branch {name}"))?;
         }
         Ok((Some(name), theirs))
+    }
+
+    /// Deletes branches that were made for merges of pins, where another commit has all that is in them.
+    pub(super) fn drop_passing(&self, now_in: CommitId) -> Result<(), RepoError> {
+        let view = self.view()?;
+        let is_passing = |name: &str| {
+            let ids = name.strip_prefix(PASSING).and_then(|ids| ids.split_once('-'));
+            ids.is_some_and(|(a, b)| [a, b].iter().all(|id| id.len() == 8 && id.bytes().all(|c| c.is_ascii_hexdigit())))
+        };
+        let head = view.state.head()?;
+        let mut transaction = Transaction::new(Some(view.clone()));
+        for (name, tip) in view.state.branches()?.into_iter().filter(|(name, _)| is_passing(name)) {
+            let this = HeadRef::Branch(name.clone());
+            if this != head && view.state.working(&this)?.is_none() && self.graph.is_ancestor(tip, now_in)? {
+                transaction.set(&branch_key(&name), None)?;
+            }
+        }
+        if !transaction.is_empty() {
+            self.publish(transaction, "git follow")?;
+        }
+        Ok(())
     }
 
     /// True where a commit contains those of both pins.

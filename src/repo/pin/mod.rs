@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table as TomlTable, value};
 
+use super::remotes::ORIGIN;
 use super::{Repo, RepoError};
 use crate::base::{CommitId, TableObjectId};
 use crate::format::operation::HeadRef;
@@ -20,6 +21,9 @@ pub use merge::PinMerge;
 
 /// The file's name.
 pub const LOCK: &str = "dsv.lock";
+
+/// The setting of a remote that pins never name: it is of this machine alone.
+pub const PRIVATE: &str = "private";
 
 /// The version of the file that is written; newer ones are refused.
 const VERSION: i64 = 1;
@@ -155,16 +159,19 @@ impl Repo {
 
     /// The address of the remote that a branch's commits go to; without one, of the remote that is meant where none is named.
     fn pinned_remote(&self, branch: Option<&str>) -> Result<Option<String>, RepoError> {
-        let remotes = self.remotes()?;
+        let mut remotes = self.remotes()?;
+        for (n, remote) in remotes.clone().iter().enumerate().rev() {
+            if self.config().get_at(&["remote", &remote.name, PRIVATE])?.as_deref() == Some("true") {
+                remotes.remove(n);
+            }
+        }
         let followed = branch.map(|branch| self.upstream(branch)).transpose()?.flatten().map(|(remote, _)| remote);
         let named = match followed {
             Some(name) => name,
             None if remotes.is_empty() => return Ok(None),
-            // Of several none is meant.
-            None => match self.default_remote() {
-                Ok(name) => name,
-                Err(_) => return Ok(None),
-            },
+            None if remotes.len() == 1 => return Ok(remotes.first().map(|remote| without_secrets(&remote.url))),
+            // Of several none is meant, but for the usual one.
+            None => ORIGIN.to_owned(),
         };
         Ok(remotes.into_iter().find(|remote| remote.name == named).map(|remote| without_secrets(&remote.url)))
     }

@@ -23,6 +23,8 @@ pub struct CloneOptions {
     pub branch: Option<String>,
     /// Bring commits and the tops of trees alone; all else when it is read.
     pub lazy: bool,
+    /// Into a folder that holds other things too, such as code, as long as it holds no repository.
+    pub beside: bool,
     /// How the remote is asked.
     pub remote: RemoteOptions,
 }
@@ -62,7 +64,7 @@ impl Repo {
                 return Err(RepoError::refused_with(format!("{}: an unfinished clone of {begun}", dir.display()), "remove the folder, or clone into another"));
             }
             Err(_) => {
-                if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+                if !options.beside && fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
                     return Err(RepoError::refused_with(format!("{}: the folder is not empty", dir.display()), "name another folder: 'dsv clone URL FOLDER'"));
                 }
                 let repo = Repo::init_with(dir, &branch, open)?;

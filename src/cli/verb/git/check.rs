@@ -47,8 +47,8 @@ impl Check {
             let tested = match (&place.repo, &pin.remote) {
                 (Some(repo), _) if repo.has_commit(pin.commit)? => repo.run_checks(&[], Some(&commit), SHOWN)?,
                 (_, Some(url)) => {
-                    let (repo, revision) = context.repo_of(Some(&format!("{url}#{commit}")))?;
-                    repo.run_checks(&[], revision.as_deref(), SHOWN)?
+                    let (repo, _) = context.repo_at(url)?;
+                    repo.run_checks(&[], Some(&commit), SHOWN)?
                 }
                 (_, None) => {
                     return Err(CliError::fault(format!("{} names {}, which is not here, and no remote", place.name(), pin_text(&pin)))

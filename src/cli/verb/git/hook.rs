@@ -68,12 +68,8 @@ fn pre_commit(context: &Context, code: &Code) -> Result<(), CliError> {
         }
         let now = repo.pin()?;
         uncommitted(context, repo)?;
-        if pinned.as_ref() == Some(&now) {
-            continue;
-        }
-        // What somebody chose for this commit stays.
-        if pinned.is_some() && code.is_staged(&place.path)? {
-            context.ui.warn(format!("{} names other data than what is checked out, {}", place.name(), pin_text(&now)));
+        let staged = code.staged_pin(&place.path)?;
+        if pinned.as_ref() == Some(&now) && staged.as_ref() == Some(&now) {
             continue;
         }
         let went_on = match &pinned {

@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::refs::head_text;
 use crate::cli::ui::format;
 use crate::history::short;
-use crate::repo::git::Code;
+use crate::repo::git::{Code, Doing};
 use crate::repo::pin::{Pin, PinMerge};
 use crate::repo::{Repo, RepoError};
 
@@ -45,8 +45,10 @@ impl Merge {
             };
             let (ours, theirs) = (side(ours, "ours")?, side(theirs, "theirs")?);
             let pin = match settled(repo, &ours, &theirs)? {
+                // What a rebase takes along is theirs to Git: its branch goes on when the rebase has ended.
+                Some(pin) if code.doing() == Some(Doing::Rewriting) => Pin { branch: theirs.branch, ..pin },
                 Some(pin) => pin,
-                None => merged(context, repo, &ours, &theirs)?,
+                None => merged(&code, repo, &ours, &theirs)?,
             };
             pin.write(&place.file)?;
             context.ui.note(format!("{} pins {}", place.name(), pin_text(&pin)));
@@ -66,8 +68,8 @@ fn settled(repo: &Repo, ours: &Pin, theirs: &Pin) -> Result<Option<Pin>, CliErro
 }
 
 /// One pin of two; an answer of no where their data conflict.
-fn merged(context: &Context, repo: &Repo, ours: &Pin, theirs: &Pin) -> Result<Pin, CliError> {
-    match repo.merge_pins(ours, theirs)? {
+fn merged(code: &Code, repo: &Repo, ours: &Pin, theirs: &Pin) -> Result<Pin, CliError> {
+    match repo.merge_pins(ours, theirs, code.doing() == Some(Doing::Rewriting))? {
         PinMerge::Merged(pin) => Ok(pin),
         PinMerge::Conflicts { branch, conflicts } => {
             let here = head_text(&repo.working()?.head);
@@ -76,7 +78,6 @@ fn merged(context: &Context, repo: &Repo, ours: &Pin, theirs: &Pin) -> Result<Pi
             if place != here {
                 error = error.hint(format!("'dsv switch {}' goes there", place.trim_start_matches("branch ")));
             }
-            let _ = context;
             Err(error.hint("'dsv conflicts' and 'dsv resolve' settle them; then 'dsv commit', 'dsv git merge' and 'git add'"))
         }
     }
@@ -152,7 +153,7 @@ impl MergeDriver {
             return Err(CliError::fault(format!("{} names different data on both sides, which is not here to be merged", place.name()))
                 .hint("clone it with dsv, then 'dsv git merge'"));
         };
-        let pin = merged(context, repo, &ours, &theirs)?;
+        let pin = merged(&code, repo, &ours, &theirs)?;
         context.ui.note(format!("{}: merged the data of {} and {}", place.name(), short(&ours.commit), short(&theirs.commit)));
         Ok(pin)
     }

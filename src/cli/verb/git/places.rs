@@ -8,8 +8,9 @@ use crate::cli::refs::head_text;
 use crate::history::short;
 use crate::query::expressions;
 use crate::repo::git::Code;
-use crate::repo::pin::{Followed, Pin};
-use crate::repo::{FOLDER, OpenOptions, Repo, RepoError};
+use crate::repo::pin::{Followed, PRIVATE, Pin};
+use crate::repo::remotes::{CloneOptions, ORIGIN};
+use crate::repo::{FOLDER, OpenOptions, Repo, RepoError, Scope};
 
 /// A pin that Git tracks.
 pub struct Place {
@@ -55,12 +56,45 @@ impl Place {
 
 /// How to get the data that is not here.
 pub fn where_from(code: &Code, place: &Place, pin: &Pin) -> String {
-    let folder = place.path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(".".to_owned(), |folder| folder.display().to_string());
-    match (code.main_worktree().map(|main| main.join(&folder)).filter(|main| main.join(FOLDER).is_dir()), &pin.remote) {
-        (Some(main), _) => format!("'dsv clone {} {folder}' brings it from the main worktree", main.display()),
-        (None, Some(url)) => format!("'dsv clone {url} {folder}' brings it, with --lazy only what is read"),
-        (None, None) => "the pin names no remote: ask whoever made it to 'dsv push'".to_owned(),
+    match (beside_main(code, place), &pin.remote) {
+        (Some(main), _) => format!("'dsv git follow' reads it from {}", main.display()),
+        (None, Some(url)) => format!("'dsv git follow' clones it from {url}, with --lazy only what is read"),
+        (None, None) => "the pin names no remote: ask whoever made it to 'dsv push', and to pin it again".to_owned(),
     }
+}
+
+/// The folder of the same data in the main worktree, where this one is linked to it.
+fn beside_main(code: &Code, place: &Place) -> Option<PathBuf> {
+    let main = code.main_worktree()?;
+    let folder = place.path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| main.clone(), |folder| main.join(folder));
+    folder.join(FOLDER).join("head").is_file().then_some(folder)
+}
+
+/// The remote of a clone in a linked worktree.
+const WORKTREE: &str = "worktree";
+
+/// Clones the data of a pin into its place. In a linked worktree of Git's it is a lazy clone of that in the main one, which copies nothing.
+pub fn bring(context: &Context, code: &Code, place: &Place, pin: &Pin, lazy: bool) -> Result<Repo, CliError> {
+    let folder = place.file.parent().unwrap_or(&place.file);
+    let open = OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() };
+    let options = |lazy: bool| CloneOptions { lazy, beside: true, ..CloneOptions::default() };
+    let Some(main) = beside_main(code, place) else {
+        let Some(url) = &pin.remote else {
+            return Err(CliError::fault(format!("the data of {} is not here, and its pin names no remote", place.name()))
+                .hint("ask whoever made it to 'dsv push', and to pin it again"));
+        };
+        context.ui.note(format!("Cloning {url}"));
+        return Ok(Repo::clone_from(url, folder, &options(lazy), &open, context.ui.progress())?.repo);
+    };
+    let cloned = Repo::clone_from(&main.display().to_string(), folder, &options(true), &open, context.ui.progress())?;
+    let repo = cloned.repo;
+    repo.rename_remote(ORIGIN, WORKTREE)?;
+    repo.config().set(Scope::Repository, &format!("remote.{WORKTREE}.{PRIVATE}"), "true")?;
+    if let Some(url) = &pin.remote {
+        repo.add_remote(ORIGIN, url)?;
+    }
+    context.ui.note(format!("{}: the data is read from {}; 'dsv push {WORKTREE}' brings commits there", place.name(), main.display()));
+    Ok(repo)
 }
 
 /// A pin in words.

@@ -14,7 +14,7 @@ use super::places::{Place, pin_text, where_from};
 
 /// Tell whether the data goes with the code
 ///
-/// With --json, a line for each pin: {"path", "pin": {"remote", "branch", "commit"}, "data", "matches", "uncommitted", "hooks"}.
+/// With --json, a line for each pin: {"path", "pin": {"remote", "branch", "commit"}, "data", "matches", "uncommitted", "hooks"}, or {"path", "conflict"}.
 ///
 /// Examples:
 ///
@@ -29,7 +29,16 @@ impl Status {
         let hooks = code.is_set_up()?;
         let places = Place::all(context, &code)?;
         let mut out = context.ui.out();
+        let unmerged: Vec<_> = code.unmerged()?.into_iter().map(|conflict| conflict.path).collect();
         for place in &places {
+            if unmerged.contains(&place.path) {
+                if context.ui.json {
+                    writeln!(out, "{}", json!({ "path": place.path.display().to_string(), "conflict": true }))?;
+                } else {
+                    writeln!(out, "{}: a merge in Git left it in conflict", place.name())?;
+                }
+                continue;
+            }
             let pin = Pin::read(&place.file)?;
             let working = place.repo.as_ref().map(|repo| repo.working()).transpose()?;
             let tip = working.as_ref().and_then(|working| working.tip);
@@ -72,7 +81,7 @@ impl Status {
             context.ui.hint("'dsv git init' makes one");
         }
         match code.doing() {
-            Some(Doing::Merging) if !code.unmerged()?.is_empty() => context.ui.hint("a merge in Git left a pin in conflict: 'dsv git merge' ends it"),
+            _ if !unmerged.is_empty() => context.ui.hint("'dsv git merge' ends a conflict"),
             Some(Doing::Rewriting) => context.ui.note("Git is rewriting commits: the data follows when it is done"),
             _ => {}
         }
