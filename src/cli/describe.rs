@@ -184,6 +184,17 @@ impl TableChange {
         if details.is_empty() { format!("  {start}") } else { format!("  {start}  {}", details.join(", ")) }
     }
 
+    /// The same as a row of a Markdown table: change, name, details. Nothing in a name can break out of its cell.
+    pub fn markdown(&self) -> String {
+        let plain = |text: &str| one_line(text).replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;").replace('`', "&#96;");
+        let what = if self.what == "table" { String::new() } else { format!("{} ", self.what) };
+        let name = match &self.from {
+            Some(from) => format!("{} → {}", plain(from), plain(&self.name)),
+            None => plain(&self.name),
+        };
+        format!("| {} | {what}{name} | {} |", self.word(), plain(&self.details().join(", ")))
+    }
+
     /// A letter and the name, as `git status --short` has it.
     pub fn short(&self, paint: Paint) -> String {
         let name = one_line(&self.name);

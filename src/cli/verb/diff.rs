@@ -36,6 +36,7 @@ const PAGE_ROWS: u64 = 200;
 ///   dsv diff main~3
 ///   dsv diff v1.0 main -- frames label
 ///   dsv diff main...relabel --stat
+///   dsv diff main...relabel --stat --format markdown
 ///   dsv diff v1.0 main --where "label = 'bird'" -- frames
 ///   dsv diff v1.0 main --html changes.html
 ///   dsv diff v1.0 main --format parquet -o changes.parquet -- frames
@@ -54,8 +55,8 @@ pub struct Diff {
     /// Write a page for a browser, with small pictures before and after
     #[arg(long, value_name = "FILE", conflicts_with_all = ["stat", "summary", "json", "format", "output"])]
     html: Option<PathBuf>,
-    /// Write the rows of one table that differ as csv, tsv, json, parquet, arrow, markdown or table
-    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["stat", "summary", "json"])]
+    /// Write the rows of one table that differ as csv, tsv, json, parquet, arrow, markdown or table; with --stat, markdown
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["summary", "json"])]
     format: Option<String>,
     /// Where to; the format then follows the name
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["stat", "summary", "json"])]
@@ -78,9 +79,23 @@ pub struct Diff {
 }
 
 impl Diff {
+    /// The revisions that were asked about.
+    pub fn revisions(&self) -> &[String] {
+        &self.revisions
+    }
+
+    /// The same between others.
+    pub fn between(self, revisions: Vec<String>) -> Diff {
+        Diff { revisions, ..self }
+    }
+
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         if self.force && self.html.is_none() && self.output.is_none() {
             return Err(CliError::usage("--force writes over a file, and none is named").hint("name one with --html or -o"));
+        }
+        let markdown = self.stat && self.format.is_some();
+        if markdown && !matches!(self.format.as_deref().map(Form::parse).transpose()?, Some(Form::Markdown)) {
+            return Err(CliError::usage("--stat is text, or with --format markdown a table in Markdown").hint("--json gives lines for programs"));
         }
         let repo = context.repo()?;
         let (from, to) = sides(&repo, &self.revisions)?;
@@ -111,7 +126,7 @@ impl Diff {
         let open = |change| Differing::open(&repo, change, columns, self.r#where.as_deref());
         let tables = changes.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let others = describe::others(&views, &checks);
-        let differs = match (&self.html, self.format.is_some() || self.output.is_some()) {
+        let differs = match (&self.html, !markdown && (self.format.is_some() || self.output.is_some())) {
             (Some(path), _) => {
                 let versions = (version(&repo, from.as_deref().or(Some("HEAD")))?, version(&repo, to.as_deref())?);
                 self.page(context, &repo, path, versions, tables, &others)?
@@ -127,6 +142,15 @@ impl Diff {
         let (json, paint) = (context.ui.json, context.ui.paint);
         let mut out = context.ui.page();
         let mut differs = !others.is_empty();
+        let markdown = self.stat && self.format.is_some();
+        // A heading without a table under it says nothing.
+        let mut heading = (markdown).then_some("| | table | what changed |\n|---|---|---|");
+        let mut row = |out: &mut dyn Write, line: &TableChange| -> Result<(), CliError> {
+            if let Some(heading) = heading.take() {
+                writeln!(out, "{heading}")?;
+            }
+            Ok(writeln!(out, "{}", line.markdown())?)
+        };
         for table in tables {
             if json && !self.stat && !self.summary {
                 differs |= lines::write(table, &mut out, self.limit.unwrap_or(u64::MAX))?;
@@ -148,16 +172,27 @@ impl Diff {
                 writeln!(out, "{}", line.json())?;
                 continue;
             }
+            if markdown {
+                row(&mut out, &line)?;
+                continue;
+            }
             writeln!(out, "{}", line.line(paint))?;
             if let Some((counts, first)) = counted {
                 text::write(context, &mut out, table, &counts, &first)?;
             }
         }
         for other in others {
-            if json { writeln!(out, "{}", other.json())? } else { writeln!(out, "{}", other.line(paint))? }
+            match (json, markdown) {
+                (true, _) => writeln!(out, "{}", other.json())?,
+                (_, true) => row(&mut out, other)?,
+                _ => writeln!(out, "{}", other.line(paint))?,
+            }
+        }
+        if markdown && !differs {
+            writeln!(out, "No data differs.")?;
         }
         out.finish()?;
-        if !differs && !json {
+        if !differs && !json && !markdown {
             context.ui.note("Nothing differs");
         }
         Ok(differs)

@@ -14,7 +14,7 @@ mod compact;
 mod completions;
 mod config;
 mod conflicts;
-mod diff;
+pub mod diff;
 mod export;
 mod fetch;
 mod gc;

@@ -209,6 +209,21 @@ impl Code {
         Ok(std::str::from_utf8(&object.data).ok().and_then(|text| Pin::parse(text).ok()))
     }
 
+    /// The commit at which two revisions of Git's part; `HEAD` where one is empty.
+    pub fn merge_base(&self, a: &str, b: &str) -> Result<String, RepoError> {
+        let find = |revision: &str| {
+            let revision = if revision.is_empty() { "HEAD" } else { revision };
+            self.git.rev_parse_single(revision).map_err(|_| RepoError::refused(format!("'{revision}' is no revision of the Git repository")))
+        };
+        let base = self.git.merge_base(find(a)?, find(b)?);
+        base.ok().flatten().map(|id| id.to_string()).ok_or_else(|| {
+            RepoError::refused_with(
+                format!("'{a}' and '{b}' have no commit of Git's in common here"),
+                "a shallow clone ends too early: 'git fetch --unshallow'",
+            )
+        })
+    }
+
     /// A commit's short name and the first line of its message; none where Git has it not.
     pub fn subject(&self, commit: &str) -> Option<(String, String)> {
         let id = gix::ObjectId::from_hex(commit.as_bytes()).ok()?;

@@ -1,6 +1,7 @@
 //! `dsv git`: life beside a code repository in Git.
 
 mod check;
+mod diff;
 mod follow;
 mod hook;
 mod init;
@@ -41,6 +42,7 @@ enum Verb {
     Follow(follow::Follow),
     Status(status::Status),
     Log(log::Log),
+    Diff(diff::Diff),
     Merge(merge::Merge),
     Check(check::Check),
     NoData(no_data::NoData),
@@ -57,6 +59,7 @@ impl Git {
             Verb::Follow(verb) => verb.run(context),
             Verb::Status(verb) => verb.run(context),
             Verb::Log(verb) => verb.run(context),
+            Verb::Diff(verb) => verb.run(context),
             Verb::Merge(verb) => verb.run(context),
             Verb::Check(verb) => verb.run(context),
             Verb::NoData(verb) => verb.run(context),
