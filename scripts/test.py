@@ -3,7 +3,7 @@
 
 usage: test.py [--full] [--rust]
 
---rust leaves the Python package out. --full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch, seaweedfs, azurite, s3rver, gcs, package, torch, jax.
+--rust leaves the Python package out. --full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch, seaweedfs, azurite, s3rver, gcs, git, package, torch, jax.
 A test that cannot run says so in a line `skipped: NAME: reason` on its output.
 
 The Python package is built as a wheel and tested by pytest in an environment of its own, under $XDG_CACHE_HOME/dsv, made where it is absent: PyTorch alone is some gigabytes. DSV_SKIP=torch leaves PyTorch out, DSV_SKIP=python
@@ -286,6 +286,10 @@ def run_package(tally, full, python):
     # What writes the batches that candle gets, for comparison; `cargo test` has built it, where candle is wanted.
     example = wheels.parent / ("full" if full else "debug") / "examples" / ("batches.exe" if os.name == "nt" else "batches")
     environment = {**os.environ, "DSV_TEST_BATCHES": str(example)} if example.exists() else dict(os.environ)
+    environment["DSV_TEST_WHEEL"] = str(wheel)
+    environment["DSV_TEST_HOME"] = str(Path.home())
+    if full:
+        environment["DSV_TEST_LONG"] = "1"
     report = wheels / "pytest.xml"
     # By its own program: `python -m` would find the sources in python/ before the wheel.
     subprocess.run([str(Path(python).parent / "pytest"), "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests"], cwd=ROOT / "python", env=environment)

@@ -62,6 +62,8 @@ fn damaged_and_dangling_pins_are_told() {
     let told = b.ok("git checkout -q main");
     assert!(told.contains("which is not here: the data stays as it is"), "{told}");
     b.ok("dsv git pin && dsv git pin --check && dsv git log");
+    b.ok("dsv git check dsv.lock && dsv git check ../w/dsv.lock");
+    assert!(b.fails(2, "dsv git check no.lock").contains("there is no no.lock"));
     // On no branch it could be collected.
     b.rename(1, "finch");
     b.ok("dsv switch -q --detach HEAD && dsv query -q \"UPDATE birds SET name = 'lost' WHERE id = 1\" && dsv commit -qm lost");

@@ -26,7 +26,7 @@ impl Place {
     /// The pin at a path from the top of a worktree.
     pub fn at(context: &Context, top: &Path, path: PathBuf) -> Result<Place, CliError> {
         let file = top.join(&path);
-        let folder = file.parent().unwrap_or(top);
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let repo = folder.join(FOLDER).join("head").is_file().then(|| {
             let mut repo = Repo::open_with(folder, &OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() })?;
             repo.set_progress(context.ui.progress());
@@ -75,7 +75,7 @@ const WORKTREE: &str = "worktree";
 
 /// Clones the data of a pin into its place. In a linked worktree of Git's it is a lazy clone of that in the main one, which copies nothing.
 pub fn bring(context: &Context, code: &Code, place: &Place, pin: &Pin, lazy: bool) -> Result<Repo, CliError> {
-    let folder = place.file.parent().unwrap_or(&place.file);
+    let folder = place.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let open = OpenOptions { expressions: Some(expressions()), ..OpenOptions::default() };
     let options = |lazy: bool| CloneOptions { lazy, beside: true, ..CloneOptions::default() };
     let Some(main) = beside_main(code, place) else {
