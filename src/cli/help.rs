@@ -14,7 +14,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
     ("Branch", &["branch", "switch", "tag"]),
     ("Merge", &["merge", "conflicts", "resolve", "cherry-pick", "revert", "rebase"]),
     ("Share", &["clone", "remote", "fetch", "pull", "push", "ls-remote", "serve"]),
-    ("Shape tables", &["table", "column", "view", "check"]),
+    ("Shape tables", &["table", "column", "view", "check", "hooks"]),
     ("Go back", &["undo", "redo", "restore", "reset", "operations"]),
     ("Keep house", &["verify", "gc", "cache", "compact", "config", "completions"]),
 ];
