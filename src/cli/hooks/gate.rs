@@ -48,7 +48,7 @@ impl<'a> HookGate<'a> {
             })?;
         }
         let source = if self.merges { Source::Merge } else { Source::Given };
-        self.hooks.worded(proposed.message, source, head, self.merges)
+        Ok(self.hooks.worded(proposed.message, source, head, self.merges)?.unwrap_or_else(|| proposed.message.to_owned()))
     }
 }
 
@@ -90,7 +90,7 @@ impl Hooks<'_> {
         let planned = message.clone().unwrap_or_else(|| pending.merging.message.clone());
         let source = if message.is_some() { Source::Given } else { Source::Merge };
         let worded = self.worded(&planned, source, working.tip, verify)?;
-        Ok(if worded == planned { message } else { Some(worded) })
+        Ok(worded.or(message))
     }
 
     /// After a replay: each commit that it made.

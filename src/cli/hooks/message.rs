@@ -35,11 +35,11 @@ impl Source {
 }
 
 impl Hooks<'_> {
-    /// What prepare-commit-msg makes of a message, and commit-msg lets pass (where `verify`); the same where neither is there.
-    pub fn worded(&self, message: &str, source: Source, head: Option<CommitId>, verify: bool) -> Result<String, CliError> {
+    /// What prepare-commit-msg makes of a message, and commit-msg lets pass (where `verify`); nothing where neither is there.
+    pub fn worded(&self, message: &str, source: Source, head: Option<CommitId>, verify: bool) -> Result<Option<String>, CliError> {
         let prepare = self.ready(Hook::PrepareCommitMsg)?;
         let check = if verify { self.ready(Hook::CommitMsg)? } else { Vec::new() };
-        let Some((dir, _)) = self.place.as_ref().filter(|_| !prepare.is_empty() || !check.is_empty()) else { return Ok(message.to_owned()) };
+        let Some((dir, _)) = self.place.as_ref().filter(|_| !prepare.is_empty() || !check.is_empty()) else { return Ok(None) };
         let failed = |error: std::io::Error| CliError::fault(format!("the commit's message: {error}"));
         let mut file = tempfile::Builder::new().prefix("COMMIT_EDITMSG-").tempfile_in(dir).map_err(failed)?;
         file.write_all(format!("{}\n", message.trim_end()).as_bytes()).map_err(failed)?;
@@ -62,7 +62,7 @@ impl Hooks<'_> {
         if text.len() as u64 > BYTES_MAX {
             return Err(CliError::no("the commit's message is longer than 1 MB after its hooks: nothing was changed"));
         }
-        Ok(text)
+        Ok(Some(text))
     }
 
     /// What comes before a commit of the working state: pre-commit, then the hooks of the message. Returns the options with the message that it shall have.
@@ -80,15 +80,15 @@ impl Hooks<'_> {
             (None, None, _) => Source::Merge,
             _ => Source::Given,
         };
-        let message = self.worded(&draft.message, source, head, true)?;
-        if ran || message != draft.message {
+        let worded = self.worded(&draft.message, source, head, true)?;
+        if ran || worded.is_some() {
             // The working state is committed as the hooks leave it, but upon the commit and the branch that they were asked about.
             let now = self.repo.working()?;
             if now.tip != head || now.head != draft.working.head {
                 return Err(CliError::no("a hook moved the branch, or went to another one: nothing was committed"));
             }
         }
-        let is_other = message != draft.message;
-        Ok(CommitOptions { message: if is_other { Some(message) } else { options.message.clone() }, ..options.clone() })
+        // An amended commit keeps the one that it has where nobody words another.
+        Ok(CommitOptions { message: worded.filter(|worded| *worded != draft.message).or_else(|| options.message.clone()), ..options.clone() })
     }
 }

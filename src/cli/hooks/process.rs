@@ -233,21 +233,22 @@ fn words_of(status: ExitStatus) -> String {
 
 #[cfg(unix)]
 fn signal_name(signal: i32) -> String {
-    const NAMES: [(i32, &str); 12] = [
-        (1, "SIGHUP"),
-        (2, "SIGINT"),
-        (3, "SIGQUIT"),
-        (4, "SIGILL"),
-        (6, "SIGABRT"),
-        (8, "SIGFPE"),
-        (9, "SIGKILL"),
-        (11, "SIGSEGV"),
-        (13, "SIGPIPE"),
-        (14, "SIGALRM"),
-        (15, "SIGTERM"),
-        (7, "SIGBUS"),
+    use rustix::process::Signal;
+    let names = [
+        (Signal::HUP, "SIGHUP"),
+        (Signal::INT, "SIGINT"),
+        (Signal::QUIT, "SIGQUIT"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::PIPE, "SIGPIPE"),
+        (Signal::ALARM, "SIGALRM"),
+        (Signal::TERM, "SIGTERM"),
     ];
-    NAMES.iter().find(|(number, _)| *number == signal).map_or_else(|| signal.to_string(), |(_, name)| format!("{name} ({signal})"))
+    names.iter().find(|(known, _)| known.as_raw() == signal).map_or_else(|| signal.to_string(), |(_, name)| format!("{name} ({signal})"))
 }
 
 /// True where the file may be executed by somebody.
