@@ -3,10 +3,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
-use super::hooking::{edit, script, shell, stopped, subject};
-use crate::support::{Sandbox, python, skip};
+use super::hooking::{edit, pyarrow, script, shell, stopped, subject};
+use crate::support::Sandbox;
 
 #[test]
 fn messages_are_worded_and_looked_at() {
@@ -249,11 +248,7 @@ fn the_page_shows_what_works() {
     s.ok(["commit", "-m", "told"]);
     assert_eq!(s.read("versions.txt").trim().len(), 64);
 
-    let python = python();
-    if !Command::new(&python).args(["-c", "import pyarrow"]).output().is_ok_and(|done| done.status.success()) {
-        skip("python", &format!("{}: no pyarrow (see scripts/requirements.txt)", python.display()));
-        return;
-    }
+    let Some(python) = pyarrow() else { return };
     let text = block("# .dsv/hooks/post-commit");
     script(&s, "post-commit", &text.replace("/usr/bin/env python3", python.to_str().unwrap()));
     edit(&s, 27);

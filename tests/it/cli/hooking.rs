@@ -308,15 +308,27 @@ fn what_a_hook_says_is_passed_on_and_bounded() {
 
 #[test]
 fn arrow_is_a_stream_for_each_table() {
-    let python = python();
-    if !Command::new(&python).args(["-c", "import pyarrow"]).output().is_ok_and(|done| done.status.success()) {
-        skip("python", &format!("{}: no pyarrow (see scripts/requirements.txt)", python.display()));
-        return;
-    }
     let s = Sandbox::birds();
     s.file("nests.csv", "id,bird\n1,2\n2,2\n");
     s.ok(["import", "nests", "nests.csv"]);
     edit(&s, 25);
+    shell(&s, "pre-commit", "# dsv-hook: stdin=arrow\ncat > change.arrow");
+    s.ok(["hooks", "run", "pre-commit"]);
+    let mut bytes = std::io::Cursor::new(fs::read(s.path("change.arrow")).unwrap());
+    let mut seen = Vec::new();
+    while bytes.position() < bytes.get_ref().len() as u64 {
+        let mut stream = arrow::ipc::reader::StreamReader::try_new(&mut bytes, None).unwrap();
+        let (schema, mut rows) = (stream.schema(), 0);
+        let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, ["change", "row", "columns", "before", "after"]);
+        for batch in stream.by_ref() {
+            rows += batch.unwrap().num_rows();
+        }
+        seen.push((schema.metadata()["dsv.table"].clone(), rows));
+    }
+    assert_eq!(seen, [("birds".to_owned(), 1), ("nests".to_owned(), 2)]);
+
+    let Some(python) = pyarrow() else { return };
     let text = format!(
         "#!{}\n# dsv-hook: stdin=arrow\nimport io, sys\nimport pyarrow as pa\nfrom_dsv = io.BufferedReader(sys.stdin.buffer)\nout = open('seen', 'w')\nwhile from_dsv.peek(1):\n    with pa.ipc.open_stream(from_dsv) as stream:\n        name = stream.schema.metadata[b'dsv.table'].decode()\n        rows = stream.read_all()\n    for row in rows.to_pylist():\n        print(name, row['change'], row['columns'], row['after'], file=out)\n",
         python.display()
@@ -325,6 +337,16 @@ fn arrow_is_a_stream_for_each_table() {
     s.ok(["commit", "-m", "x"]);
     let expected = "birds changed ['weight'] {'id': 1, 'name': 'sparrow', 'weight': 25.0, 'label': 'small', 'code': '007'}\nnests added None {'id': 1, 'bird': 2}\nnests added None {'id': 2, 'bird': 2}\n";
     assert_eq!(s.read("seen"), expected);
+}
+
+/// A Python that has pyarrow; without one the rest of the test is skipped, and says so.
+pub(super) fn pyarrow() -> Option<PathBuf> {
+    let python = python();
+    if Command::new(&python).args(["-c", "import pyarrow"]).output().is_ok_and(|done| done.status.success()) {
+        return Some(python);
+    }
+    skip("pyarrow", &format!("{}: no pyarrow (see scripts/requirements.txt)", python.display()));
+    None
 }
 
 #[test]
