@@ -121,9 +121,9 @@ class Handle:
 
     # Commits and branches
 
-    def commit(self, message: str | None = None, *, amend: bool = False, allow_empty: bool = False) -> str:
-        """Records the working state; returns the commit's id."""
-        flags = [flag for flag, wanted in [("--amend", amend), ("--allow-empty", allow_empty)] if wanted]
+    def commit(self, message: str | None = None, *, amend: bool = False, allow_empty: bool = False, verify: bool = True) -> str:
+        """Records the working state; returns the commit's id. Hooks are run as by the command line, without ``verify`` only those that do not verify; one that stops it raises RefusedError."""
+        flags = [flag for flag, wanted in [("--amend", amend), ("--allow-empty", allow_empty), ("--no-verify", not verify)] if wanted]
         (line,) = self._json("commit", _message(message), flags)
         commit: str = line["commit"]
         return commit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -180,3 +181,27 @@ def test_when_something_broke(birds: dsv.Dataset) -> None:
     assert birds.tags() == []
     drawn = birds.sample(5, seed=1)
     assert drawn == birds.sample(5, seed=1) and len(drawn) == 5 and len(birds.sample(99)) == 20
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the hooks here are shell scripts")
+def test_hooks_run_as_by_the_command_line(birds: dsv.Dataset, in_a_folder: Path) -> None:
+    folder = next(in_a_folder.rglob(".dsv")) / "hooks"
+    folder.mkdir()
+
+    def hook(name: str, body: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
+
+    hook("pre-commit", "cat > change; echo 'no gulls here'; exit 1")
+    birds.update("id = 5", set={"species": "gull"})
+    with pytest.raises(dsv.RefusedError, match="hook 'pre-commit' ended with exit status 1: nothing was changed") as raised:
+        birds.commit("a gull")
+    assert "it said: no gulls here" in str(raised.value.hints)
+    assert '"after":"gull"' in (folder.parent.parent / "change").read_text() and not birds.status()["clean"]
+    birds.commit("a gull", verify=False)
+    hook("pre-commit", "exit 0")
+    hook("post-commit", "exit 4")
+    birds.update("id = 6", set={"species": "gull"})
+    with pytest.warns(UserWarning, match="hook 'post-commit' ended with exit status 4"):
+        birds.commit("another gull")
+    assert birds.status()["clean"]

@@ -15,7 +15,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
     ("Merge", &["merge", "conflicts", "resolve", "cherry-pick", "revert", "rebase"]),
     ("Share", &["clone", "remote", "fetch", "pull", "push", "ls-remote", "serve"]),
     ("Beside Git", &["git"]),
-    ("Shape tables", &["table", "column", "view", "check"]),
+    ("Shape tables", &["table", "column", "view", "check", "hooks"]),
     ("Go back", &["undo", "redo", "restore", "reset", "operations"]),
     ("Keep house", &["verify", "gc", "cache", "compact", "config", "completions"]),
 ];

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod dispute;
 pub mod error;
 pub mod help;
+pub mod hooks;
 pub mod look;
 mod pinning;
 pub mod refs;

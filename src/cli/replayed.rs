@@ -7,6 +7,8 @@ use serde_json::json;
 use super::context::Context;
 use super::dispute;
 use super::error::CliError;
+use super::hooks::Hooks;
+use super::hooks::gate::HookGate;
 use super::ui::format;
 use super::verb::merge::{SHOWN_MAX, Winner, left};
 use crate::history::short;
@@ -36,26 +38,34 @@ pub struct Commits {
     /// Give up: the branch is as it was before
     #[arg(long)]
     abort: bool,
+    /// Do not run the hooks pre-commit and commit-msg, which --continue runs; checks kept in the data still count
+    #[arg(long)]
+    no_verify: bool,
 }
 
 impl Commits {
     /// Lays them, goes on, or gives up.
     pub fn run(self, context: &Context, verb: Replay) -> Result<(), CliError> {
         let repo = context.working_repo()?;
+        let hooks = Hooks::new(context, &repo, self.no_verify);
+        let (gate, head) = (HookGate::of_replay(&hooks), hooks.head()?);
         let report = if self.abort {
             return abort(context, &repo, verb);
         } else if self.go_on {
-            repo.continue_replay(verb, self.message)?
+            repo.continue_replay(verb, hooks.before_continue(verb, self.message)?, Some(&gate))
         } else if self.skip {
-            repo.skip_replay(verb)?
+            repo.skip_replay(verb, Some(&gate))
         } else {
-            let options = ReplayOptions { strategy: self.strategy.map(Winner::side), mainline: self.mainline, message: self.message };
+            let options = ReplayOptions { strategy: self.strategy.map(Winner::side), mainline: self.mainline, message: self.message, gate: Some(&gate) };
             match verb {
-                Replay::Revert => repo.revert(&self.revisions, &options)?,
-                _ => repo.cherry_pick(&self.revisions, &options)?,
+                Replay::Revert => repo.revert(&self.revisions, &options),
+                _ => repo.cherry_pick(&self.revisions, &options),
             }
         };
-        show(context, &repo, verb, &report)
+        let report = report.map_err(|error| gate.told(error))?;
+        let shown = show(context, &repo, verb, &report);
+        hooks.replayed(head, &report)?;
+        shown
     }
 }
 

@@ -1,9 +1,10 @@
 //! `commit`: the working state becomes a commit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::changes::{self, NameChange};
-use super::{Identity, Repo, RepoError};
+use super::{Identity, Repo, RepoError, WorkingState};
 use crate::base::{CommitId, TableObjectId};
 use crate::format::commit::Commit;
 use crate::format::operation::HeadRef;
@@ -42,10 +43,22 @@ pub struct Committed {
     pub author_guessed: bool,
 }
 
+/// What a commit would be made of; its data is not tested against checks yet.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The working state.
+    pub working: WorkingState,
+    /// The commits that it would follow.
+    pub parents: Vec<CommitId>,
+    /// The commit that it would replace.
+    pub replaced: Option<Arc<Commit>>,
+    /// Its message; empty where none was given and none is kept.
+    pub message: String,
+}
+
 impl Repo {
-    /// Makes a commit of the working state. Fails with [`RepoError::NothingToCommit`] where nothing differs and neither `amend` nor
-    /// `allow_empty` is asked for, and with [`RepoError::Checks`] where the data breaks a check.
-    pub fn commit(&self, options: &CommitOptions) -> Result<Committed, RepoError> {
+    /// What a commit with these options would be made of. Fails where [`Repo::commit`] would for the state that the repository is in: unsettled conflicts, nothing to commit, nothing to amend.
+    pub fn draft(&self, options: &CommitOptions) -> Result<Draft, RepoError> {
         let working = self.working()?;
         working.check_current()?;
         if let Some(merging) = &working.merging {
@@ -66,6 +79,13 @@ impl Repo {
         }
         let kept = replaced.as_ref().map(|replaced| &replaced.message).or(working.merging.as_ref().map(|merging| &merging.message)).cloned();
         let message = options.message.clone().or(kept).unwrap_or_default().trim_end().to_owned();
+        Ok(Draft { working, parents, replaced, message })
+    }
+
+    /// Makes a commit of the working state. Fails with [`RepoError::NothingToCommit`] where nothing differs and neither `amend` nor
+    /// `allow_empty` is asked for, and with [`RepoError::Checks`] where the data breaks a check.
+    pub fn commit(&self, options: &CommitOptions) -> Result<Committed, RepoError> {
+        let Draft { working, parents, replaced, message } = self.draft(options)?;
         if message.trim().is_empty() {
             return Err(RepoError::refused_with("the commit message is empty", "say what changed and why with -m MESSAGE"));
         }

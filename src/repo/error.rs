@@ -120,6 +120,9 @@ pub enum RepoError {
         /// The checks that do not hold.
         broken: Vec<Tested>,
     },
+    /// Whoever has a say before it is done said no: see [`super::Gate`].
+    #[error("{0}")]
+    Stopped(String),
     /// A check in SQL, and nothing that understands it.
     #[error("check '{check}' is written in SQL, which this build of dsv does not have")]
     NoSql {
@@ -221,7 +224,7 @@ impl RepoError {
             return ErrorKind::Usage;
         }
         match self {
-            RepoError::NothingToCommit { .. } | RepoError::Conflicts { .. } | RepoError::Checks { .. } => ErrorKind::Answer,
+            RepoError::NothingToCommit { .. } | RepoError::Conflicts { .. } | RepoError::Checks { .. } | RepoError::Stopped(_) => ErrorKind::Answer,
             RepoError::History(H::NothingToUndo | H::NothingToRedo | H::MovedSince { .. }) => ErrorKind::Answer,
             RepoError::NoRepository(_)
             | RepoError::Exists(_)

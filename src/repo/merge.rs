@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use super::checks::merge_checks;
 use super::subset::Hidden;
 use super::working::WorkingState;
-use super::{Repo, RepoError};
+use super::{Gate, Proposed, Repo, RepoError};
 use crate::base::{ColumnId, CommitId, RowId, TableId, TableObjectId};
 use crate::format::commit::Commit;
 use crate::format::merging::Merging;
@@ -24,7 +24,7 @@ const BASES_DEPTH_MAX: usize = 32;
 
 /// How to merge.
 #[derive(Debug, Clone, Default)]
-pub struct MergeRequest {
+pub struct MergeRequest<'a> {
     /// The commit's message; else it names what was merged.
     pub message: Option<String>,
     /// Make a commit even where the branch could simply move forward.
@@ -37,6 +37,8 @@ pub struct MergeRequest {
     pub strategy: Option<Side>,
     /// Merge although nothing is common to both histories.
     pub allow_unrelated: bool,
+    /// Has a say before the commit is made.
+    pub gate: Option<&'a dyn Gate>,
 }
 
 /// What became of a merge.
@@ -154,7 +156,7 @@ impl Repo {
     /// Merges revisions into the branch that is checked out. Where the sides disagree and no strategy decides, the merge is left in progress: the
     /// working state holds what was merged, with our side where they disagree, and [`Repo::pending`] lists the conflicts. Several revisions are
     /// merged one after the other into one commit, which is refused where they disagree. Uncommitted changes are refused.
-    pub fn merge(&self, revisions: &[String], request: &MergeRequest) -> Result<MergeReport, RepoError> {
+    pub fn merge(&self, revisions: &[String], request: &MergeRequest<'_>) -> Result<MergeReport, RepoError> {
         let working = self.working()?;
         working.check_clean()?;
         let ours = self.require_tip(&working.head, working.tip)?;
@@ -198,7 +200,7 @@ impl Repo {
         working: &WorkingState,
         ours: CommitId,
         sides: &[(&str, CommitId, Vec<CommitId>)],
-        request: &MergeRequest,
+        request: &MergeRequest<'_>,
         report: &mut MergeReport,
     ) -> Result<(), RepoError> {
         let identity = self.identity()?;
@@ -208,11 +210,11 @@ impl Repo {
         let message = request.message.clone().unwrap_or_else(|| if request.squash { format!("Squash of {named}") } else { format!("Merge {named}") });
         let now = self.environment.now_millis();
         let source = self.made_at()?;
-        let commit = |snapshot: &Snapshot, parents: Vec<CommitId>| -> Result<CommitId, RepoError> {
+        let commit = |snapshot: &Snapshot, parents: Vec<CommitId>, message: &str| -> Result<CommitId, RepoError> {
             let author = identity.sign(now, self.environment.offset_minutes(now));
             let snapshot = store_snapshot(&self.objects, snapshot)?;
             let flags = self.inherited_flags(parents.first().copied())?;
-            let commit = Commit { snapshot, parents, author, committed_millis: now, message: message.clone(), source: source.clone(), flags };
+            let commit = Commit { snapshot, parents, author, committed_millis: now, message: message.to_owned(), source: source.clone(), flags };
             Ok(store_commit(&self.objects, &commit)?)
         };
         let (mut tip, mut parents, mut snapshot) = (ours, vec![ours], self.snapshot_of(ours)?);
@@ -267,7 +269,7 @@ impl Repo {
             snapshot = merged.snapshot;
             // What is merged next may have a base among what was merged now.
             if n + 1 < sides.len() {
-                tip = commit(&snapshot, parents.clone())?;
+                tip = commit(&snapshot, parents.clone(), &message)?;
             }
         }
         report.outcome = if request.squash { MergeOutcome::Squashed } else { MergeOutcome::Merged(None) };
@@ -279,7 +281,11 @@ impl Repo {
         if request.squash {
             self.set_working(&mut transaction, &working.head, Some(ours), &snapshot, None)?;
         } else {
-            let id = commit(&snapshot, parents)?;
+            let message = match request.gate {
+                Some(gate) => gate.pass(&Proposed { before: &self.snapshot_of(ours)?, after: &snapshot, parents: &parents, message: &message })?,
+                None => message.clone(),
+            };
+            let id = commit(&snapshot, parents, &message)?;
             self.set_tip(&mut transaction, &working.head, id)?;
             transaction.set(&working_key(&working.head), None)?;
             report.outcome = MergeOutcome::Merged(Some(id));

@@ -6,7 +6,7 @@ use super::merge::{Base, MergedTable, NameConflict};
 use super::merging::no_merge;
 use super::subset::Hidden;
 use super::working::WorkingState;
-use super::{Repo, RepoError};
+use super::{Gate, Proposed, Repo, RepoError};
 use crate::base::CommitId;
 use crate::format::commit::Commit;
 use crate::format::merging::Merging;
@@ -74,13 +74,15 @@ pub struct ReplayReport {
 
 /// How to lay commits upon others.
 #[derive(Debug, Clone, Default)]
-pub struct ReplayOptions {
+pub struct ReplayOptions<'a> {
     /// The side that wins every conflict: ours is what they are laid upon.
     pub strategy: Option<Side>,
     /// Of commits that are merges, the parent (from 1) to which the changes are taken.
     pub mainline: Option<usize>,
     /// The message, where one commit is made.
     pub message: Option<String>,
+    /// Has a say before each commit is made.
+    pub gate: Option<&'a dyn Gate>,
 }
 
 /// Commits to be laid upon a tip.
@@ -93,23 +95,23 @@ struct Sequence<'a> {
     /// What they are laid upon.
     tip: CommitId,
     todo: Vec<CommitId>,
-    options: &'a ReplayOptions,
+    options: &'a ReplayOptions<'a>,
     /// The operation's name in the log.
     command: String,
 }
 
 impl Repo {
     /// Makes the changes of commits again, upon what is checked out: `revisions` are commits or ranges, the oldest of a range first.
-    pub fn cherry_pick(&self, revisions: &[String], options: &ReplayOptions) -> Result<ReplayReport, RepoError> {
+    pub fn cherry_pick(&self, revisions: &[String], options: &ReplayOptions<'_>) -> Result<ReplayReport, RepoError> {
         self.replay_named(Replay::CherryPick, revisions, options)
     }
 
     /// Takes the changes of commits back, the newest of a range first.
-    pub fn revert(&self, revisions: &[String], options: &ReplayOptions) -> Result<ReplayReport, RepoError> {
+    pub fn revert(&self, revisions: &[String], options: &ReplayOptions<'_>) -> Result<ReplayReport, RepoError> {
         self.replay_named(Replay::Revert, revisions, options)
     }
 
-    fn replay_named(&self, verb: Replay, revisions: &[String], options: &ReplayOptions) -> Result<ReplayReport, RepoError> {
+    fn replay_named(&self, verb: Replay, revisions: &[String], options: &ReplayOptions<'_>) -> Result<ReplayReport, RepoError> {
         let working = self.working()?;
         working.check_clean()?;
         let tip = self.require_tip(&working.head, working.tip)?;
@@ -135,7 +137,7 @@ impl Repo {
 
     /// Makes the commits that the branch has and `upstream` has not again, upon `upstream` or, where it is given, upon `onto`. Merges among them are
     /// left out: what they brought comes with their commits.
-    pub fn rebase(&self, upstream: &str, onto: Option<&str>, options: &ReplayOptions) -> Result<ReplayReport, RepoError> {
+    pub fn rebase(&self, upstream: &str, onto: Option<&str>, options: &ReplayOptions<'_>) -> Result<ReplayReport, RepoError> {
         let working = self.working()?;
         working.check_clean()?;
         let start = self.require_tip(&working.head, working.tip)?;
@@ -172,8 +174,8 @@ impl Repo {
         self.run(&working, Sequence { verb: Replay::Rebase, revision, start, tip: upon, todo: singles, options, command })
     }
 
-    /// Commits what is in progress, and goes on with what is to follow. `message` replaces the commit's own.
-    pub fn continue_replay(&self, verb: Replay, message: Option<String>) -> Result<ReplayReport, RepoError> {
+    /// Commits what is in progress, and goes on with what is to follow. `message` replaces the commit's own; `gate` has a say before each commit that follows.
+    pub fn continue_replay(&self, verb: Replay, message: Option<String>, gate: Option<&dyn Gate>) -> Result<ReplayReport, RepoError> {
         let working = self.working()?;
         let merging = self.in_progress(&working, verb)?;
         self.check_settled(&working, &merging)?;
@@ -193,16 +195,16 @@ impl Repo {
             let commit = Commit { snapshot, parents: vec![tip], author, committed_millis: now, message, source: self.made_at()?, flags };
             made = Some(store_commit(&self.objects, &commit)?);
         }
-        let report = self.go_on(&working, &merging, verb, made.unwrap_or(tip), "--continue")?;
+        let report = self.go_on(&working, &merging, verb, made.unwrap_or(tip), ("--continue", gate))?;
         Ok(ReplayReport { ended: made, ..report })
     }
 
     /// Leaves the commit in progress out, and goes on with what is to follow.
-    pub fn skip_replay(&self, verb: Replay) -> Result<ReplayReport, RepoError> {
+    pub fn skip_replay(&self, verb: Replay, gate: Option<&dyn Gate>) -> Result<ReplayReport, RepoError> {
         let working = self.working()?;
         let merging = self.in_progress(&working, verb)?;
         let tip = self.require_tip(&working.head, working.tip)?;
-        self.go_on(&working, &merging, verb, tip, "--skip")
+        self.go_on(&working, &merging, verb, tip, ("--skip", gate))
     }
 
     fn in_progress(&self, working: &WorkingState, verb: Replay) -> Result<Merging, RepoError> {
@@ -213,9 +215,16 @@ impl Repo {
         Ok(merging)
     }
 
-    fn go_on(&self, working: &WorkingState, merging: &Merging, verb: Replay, tip: CommitId, how: &str) -> Result<ReplayReport, RepoError> {
+    fn go_on(
+        &self,
+        working: &WorkingState,
+        merging: &Merging,
+        verb: Replay,
+        tip: CommitId,
+        (how, gate): (&str, Option<&dyn Gate>),
+    ) -> Result<ReplayReport, RepoError> {
         let command = format!("{} {how}", verb.name());
-        let options = ReplayOptions::default();
+        let options = ReplayOptions { gate, ..ReplayOptions::default() };
         let todo = merging.todo.clone();
         self.run(working, Sequence { verb, revision: &merging.revision, start: merging.start, tip, todo, options: &options, command })
     }
@@ -280,6 +289,10 @@ impl Repo {
                 report.skipped.push(*id);
                 continue;
             }
+            let message = match options.gate {
+                Some(gate) => gate.pass(&Proposed { before: &snapshot, after: &merged.snapshot, parents: &[tip], message: &message })?,
+                None => message,
+            };
             let now = self.environment.now_millis();
             let author = match author {
                 Some(author) => author,
@@ -305,7 +318,7 @@ impl Repo {
     }
 
     /// The commit to which a commit's changes are taken; none for a first commit.
-    fn parent_for(&self, id: CommitId, commit: &Commit, options: &ReplayOptions) -> Result<Option<CommitId>, RepoError> {
+    fn parent_for(&self, id: CommitId, commit: &Commit, options: &ReplayOptions<'_>) -> Result<Option<CommitId>, RepoError> {
         match (commit.parents.as_slice(), options.mainline) {
             ([], _) => Ok(None),
             ([one], None | Some(1)) => Ok(Some(*one)),

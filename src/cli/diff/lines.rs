@@ -8,10 +8,23 @@ use serde_json::{Map, Value, json};
 use super::cells::moved;
 use super::rows::{Rows, Side};
 use super::{Differing, type_name};
+use crate::cli::describe::TableChange;
 use crate::cli::error::CliError;
 use crate::cli::value;
 use crate::repo::Change;
 use crate::table::diff::SchemaChange;
+
+/// Writes the differences of tables, then of views and checks, as JSON lines; at most `limit` rows of each kind a table. Returns whether there was any.
+pub fn write_all(tables: &[Differing], others: &[TableChange], out: &mut dyn Write, limit: u64) -> Result<bool, CliError> {
+    let mut any = !others.is_empty();
+    for table in tables {
+        any |= write(table, out, limit)?;
+    }
+    for other in others {
+        writeln!(out, "{}", other.json())?;
+    }
+    Ok(any)
+}
 
 /// Writes the differences of a table as JSON lines: of the table, its columns and its key, then of the rows, in their order; at most `limit` rows of each
 /// kind. Returns whether there was any.

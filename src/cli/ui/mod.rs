@@ -92,6 +92,11 @@ impl Ui {
         }
     }
 
+    /// True where a program takes all that is said.
+    pub fn is_within(&self) -> bool {
+        self.within.is_some()
+    }
+
     /// Stdout, through a pager where one is wanted; for what may be longer than a screen.
     pub fn page(&self) -> Out {
         if self.paging { Out::paged() } else { self.out() }

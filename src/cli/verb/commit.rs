@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::cli::context::Context;
 use crate::cli::describe;
 use crate::cli::error::CliError;
+use crate::cli::hooks::Hooks;
 use crate::cli::refs::head_text;
 use crate::history::short;
 use crate::repo::{CommitOptions, Identity, RepoError};
@@ -14,7 +15,7 @@ use crate::repo::{CommitOptions, Identity, RepoError};
 /// Record the working state as a commit
 ///
 /// The commit holds the tables as they are now. The author is taken from `user.name` and `user.email` (see `dsv config`), else from Git's settings.
-/// Where nothing changed since the last commit, this says so and exits with 1.
+/// Where nothing changed since the last commit, this says so and exits with 1. Hooks are run before and after (see `dsv hooks`); then the checks kept in the data must hold.
 ///
 /// Examples:
 ///
@@ -37,6 +38,9 @@ pub struct Commit {
     /// Another author
     #[arg(long, value_name = "NAME <EMAIL>")]
     author: Option<String>,
+    /// Do not run the hooks pre-commit and commit-msg; checks kept in the data still count
+    #[arg(short = 'n', long)]
+    no_verify: bool,
 }
 
 impl Commit {
@@ -48,6 +52,9 @@ impl Commit {
             return Err(CliError::usage("a commit needs a message").hint("dsv commit -m 'what changed and why'"));
         }
         let options = CommitOptions { message, amend: self.amend, allow_empty: self.allow_empty, author, source: Default::default() };
+        let hooks = Hooks::new(context, &repo, self.no_verify);
+        let head = hooks.head()?;
+        let options = hooks.before_commit(&options)?;
         let made = repo.commit(&options);
         if let Err(RepoError::Checks { broken }) = &made {
             super::check::show(context, broken)?;
@@ -73,6 +80,6 @@ impl Commit {
             let author = &made.commit.author;
             context.ui.hint(format!("signed as {} <{}>; say who you are with 'dsv config --global user.name NAME' and user.email", author.name, author.email));
         }
-        Ok(())
+        hooks.committed(&made, head)
     }
 }

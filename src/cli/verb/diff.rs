@@ -141,6 +141,11 @@ impl Diff {
     fn tell(&self, context: &Context, repo: &Repo, tables: &[Differing], others: &[TableChange]) -> Result<bool, CliError> {
         let (json, paint) = (context.ui.json, context.ui.paint);
         let mut out = context.ui.page();
+        if json && !self.stat && !self.summary {
+            let differs = lines::write_all(tables, others, &mut out, self.limit.unwrap_or(u64::MAX))?;
+            out.finish()?;
+            return Ok(differs);
+        }
         let mut differs = !others.is_empty();
         let markdown = self.stat && self.format.is_some();
         // A heading without a table under it says nothing.
@@ -152,10 +157,6 @@ impl Diff {
             Ok(writeln!(out, "{}", line.markdown())?)
         };
         for table in tables {
-            if json && !self.stat && !self.summary {
-                differs |= lines::write(table, &mut out, self.limit.unwrap_or(u64::MAX))?;
-                continue;
-            }
             let limit = if self.stat { 0 } else { self.limit.unwrap_or(TEXT_ROWS) };
             let (line, counted) = if self.summary {
                 (describe::summary(repo, table)?, None)

@@ -4,9 +4,12 @@ use std::io::Write;
 
 use serde_json::json;
 
+use crate::base::CommitId;
 use crate::cli::context::Context;
 use crate::cli::dispute;
 use crate::cli::error::CliError;
+use crate::cli::hooks::Hooks;
+use crate::cli::hooks::gate::HookGate;
 use crate::cli::ui::format;
 use crate::history::short;
 use crate::repo::{CommitOptions, MergeOutcome, MergeReport, MergeRequest, MergedTable};
@@ -64,6 +67,9 @@ pub struct Merge {
     /// Give up the merge in progress: the branch is as it was before
     #[arg(long, conflicts_with_all = ["revisions", "no_ff", "squash", "dry_run", "strategy", "allow_unrelated"])]
     abort: bool,
+    /// Do not run the hooks pre-merge-commit and commit-msg, with --continue pre-commit and commit-msg; checks kept in the data still count
+    #[arg(long)]
+    no_verify: bool,
 }
 
 /// A side of a merge.
@@ -83,8 +89,8 @@ impl Winner {
 }
 
 impl Merge {
-    /// The merge of one revision, as it is without options.
-    pub fn of(revision: String) -> Merge {
+    /// The merge of one revision, as it is without options but this one.
+    pub fn of(revision: String, no_verify: bool) -> Merge {
         Merge {
             revisions: vec![revision],
             message: None,
@@ -95,12 +101,15 @@ impl Merge {
             allow_unrelated: false,
             go_on: false,
             abort: false,
+            no_verify,
         }
     }
 
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let repo = context.working_repo()?;
         let ui = &context.ui;
+        let hooks = Hooks::new(context, &repo, self.no_verify);
+        let head = hooks.head()?;
         if self.abort {
             let gone = repo.abort("merge")?;
             ui.note(format!("Gave up the merge of {}; 'dsv undo' brings it back", gone.revision));
@@ -114,9 +123,12 @@ impl Merge {
                 let verb = &pending.merging.verb;
                 return Err(CliError::usage(format!("a {verb} is in progress")).hint(format!("'dsv {verb} --continue' goes on with it")));
             }
-            let made = repo.commit(&CommitOptions { message: self.message, ..CommitOptions::default() })?;
-            return done(context, "merged", made.id, &pending.merging.revision);
+            let options = hooks.before_commit(&CommitOptions { message: self.message, ..CommitOptions::default() })?;
+            let made = repo.commit(&options)?;
+            done(context, "merged", made.id, &pending.merging.revision)?;
+            return hooks.committed(&made, head);
         }
+        let gate = HookGate::of_merge(&hooks);
         let request = MergeRequest {
             message: self.message,
             no_ff: self.no_ff,
@@ -124,8 +136,9 @@ impl Merge {
             dry_run: self.dry_run,
             strategy: self.strategy.map(Winner::side),
             allow_unrelated: self.allow_unrelated,
+            gate: Some(&gate),
         };
-        let report = repo.merge(&self.revisions, &request)?;
+        let report = repo.merge(&self.revisions, &request).map_err(|error| gate.told(error))?;
         let named = self.revisions.join(", ");
         let (outcome, commit) = match &report.outcome {
             MergeOutcome::UpToDate => ("up-to-date", None),
@@ -141,7 +154,8 @@ impl Merge {
         if ui.json {
             let mut out = ui.page();
             writeln!(out, "{}", json!({ "outcome": outcome, "commit": commit.map(|id| id.to_string()) }))?;
-            return Ok(out.finish()?);
+            out.finish()?;
+            return after(&hooks, head, &report.outcome, request.dry_run);
         }
         tell_taken(context, &report);
         ui.note(match (&report.outcome, commit) {
@@ -155,12 +169,22 @@ impl Merge {
         if commit.is_some() && report.author_guessed {
             ui.hint("the author was guessed; say who you are with 'dsv config --global user.name NAME' and user.email");
         }
-        Ok(())
+        after(&hooks, head, &report.outcome, request.dry_run)
+    }
+}
+
+/// Runs the hooks of what was done, if anything was.
+fn after(hooks: &Hooks, head: Option<CommitId>, outcome: &MergeOutcome, dry_run: bool) -> Result<(), CliError> {
+    match (outcome, head) {
+        _ if dry_run => Ok(()),
+        (MergeOutcome::FastForward(id) | MergeOutcome::Merged(Some(id)), _) => hooks.merged(head, *id, false),
+        (MergeOutcome::Squashed, Some(head)) => hooks.merged(Some(head), head, true),
+        _ => Ok(()),
     }
 }
 
 /// Says that what was in progress is committed.
-fn done(context: &Context, outcome: &str, id: crate::base::CommitId, revision: &str) -> Result<(), CliError> {
+fn done(context: &Context, outcome: &str, id: CommitId, revision: &str) -> Result<(), CliError> {
     if context.ui.json {
         let mut out = context.ui.out();
         writeln!(out, "{}", json!({ "outcome": outcome, "commit": id.to_string() }))?;

@@ -20,6 +20,7 @@ mod fetch;
 mod gc;
 mod git;
 mod head;
+mod hooks;
 mod import;
 mod init;
 mod log;
@@ -78,7 +79,7 @@ verbs! {
     Branch branch, Switch switch, Tag tag, Diff diff, Merge merge, Conflicts conflicts, Resolve resolve,
     CherryPick cherry_pick, Revert revert, Rebase rebase,
     Remote remote, Clone clone, Fetch fetch, Pull pull, Push push, LsRemote ls_remote, Serve serve,
-    Table table, Column column, View view, Check check,
+    Table table, Column column, View view, Check check, Hooks hooks,
     Undo undo, Redo redo, Restore restore, Reset reset, Operations operations,
     Git git, Verify verify, Gc gc, Cache cache, Compact compact, Config config, Completions completions,
 }

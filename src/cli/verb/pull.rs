@@ -2,6 +2,8 @@
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::hooks::Hooks;
+use crate::cli::hooks::gate::HookGate;
 use crate::cli::replayed;
 use crate::cli::transport::{Network, amount, tell};
 use crate::format::operation::HeadRef;
@@ -32,6 +34,9 @@ pub struct Pull {
     /// Put your commits on top of what came
     #[arg(short, long)]
     rebase: bool,
+    /// Do not run the hooks pre-merge-commit and commit-msg; checks kept in the data still count
+    #[arg(long)]
+    no_verify: bool,
     #[command(flatten)]
     network: Network,
 }
@@ -57,9 +62,14 @@ impl Pull {
         }
         let upstream = format!("{remote}/{there}");
         if self.rebase {
-            let report = repo.rebase(&upstream, None, &ReplayOptions::default())?;
-            return replayed::show(context, &repo, Replay::Rebase, &report);
+            let hooks = Hooks::new(context, &repo, self.no_verify);
+            let (gate, head) = (HookGate::of_replay(&hooks), hooks.head()?);
+            let options = ReplayOptions { gate: Some(&gate), ..ReplayOptions::default() };
+            let report = repo.rebase(&upstream, None, &options).map_err(|error| gate.told(error))?;
+            let shown = replayed::show(context, &repo, Replay::Rebase, &report);
+            hooks.replayed(head, &report)?;
+            return shown;
         }
-        merge::Merge::of(upstream).run(context)
+        merge::Merge::of(upstream, self.no_verify).run(context)
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::hooks::Hooks;
+use crate::cli::hooks::gate::PushGate;
 use crate::cli::transport::{Network, amount, tell};
 use crate::format::operation::HeadRef;
 use crate::repo::Repo;
@@ -55,6 +57,9 @@ pub struct Push {
     /// Tell what would go; change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Do not run the hooks pre-push; checks kept in the data still count
+    #[arg(long)]
+    no_verify: bool,
     /// Use a store that ignores the conditions of writes, with a file there that says who writes: slower, and less safe
     #[arg(long)]
     lock: bool,
@@ -106,7 +111,9 @@ impl Push {
         if self.lock {
             ui.warn("the store is used with a lock file: a writer that is slower than it may lose a push");
         }
-        let pushed = repo.push(&remote, &request)?;
+        let hooks = Hooks::new(context, &repo, self.no_verify);
+        let gate = PushGate::new(&hooks, &remote, &request);
+        let pushed = repo.push_asking(&remote, &request, &|refs| gate.pass(refs)).map_err(|error| gate.told(error))?;
         if !self.dry_run {
             follow(&repo, &remote, &request, &pushed, self.set_upstream)?;
         }

@@ -3,6 +3,8 @@
 use super::merge::Winner;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::hooks::Hooks;
+use crate::cli::hooks::gate::HookGate;
 use crate::cli::replayed;
 use crate::repo::{Replay, ReplayOptions};
 
@@ -45,16 +47,21 @@ pub struct Rebase {
 impl Rebase {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let repo = context.working_repo()?;
+        let hooks = Hooks::new(context, &repo, false);
+        let (gate, head) = (HookGate::of_replay(&hooks), hooks.head()?);
         let report = if self.abort {
             return replayed::abort(context, &repo, Replay::Rebase);
         } else if self.go_on {
-            repo.continue_replay(Replay::Rebase, self.message)?
+            repo.continue_replay(Replay::Rebase, hooks.before_continue(Replay::Rebase, self.message)?, Some(&gate))
         } else if self.skip {
-            repo.skip_replay(Replay::Rebase)?
+            repo.skip_replay(Replay::Rebase, Some(&gate))
         } else {
-            let options = ReplayOptions { strategy: self.strategy.map(Winner::side), ..ReplayOptions::default() };
-            repo.rebase(self.upstream.as_deref().unwrap_or("HEAD"), self.onto.as_deref(), &options)?
+            let options = ReplayOptions { strategy: self.strategy.map(Winner::side), gate: Some(&gate), ..ReplayOptions::default() };
+            repo.rebase(self.upstream.as_deref().unwrap_or("HEAD"), self.onto.as_deref(), &options)
         };
-        replayed::show(context, &repo, Replay::Rebase, &report)
+        let report = report.map_err(|error| gate.told(error))?;
+        let shown = replayed::show(context, &repo, Replay::Rebase, &report);
+        hooks.replayed(head, &report)?;
+        shown
     }
 }

@@ -197,7 +197,19 @@ mod tests {
         for path in ["/head".to_owned(), format!("/packs/{id}.pack"), format!("//catalogs/{id}")] {
             assert!(file_of(&path).is_some(), "{path}");
         }
-        for path in ["/", "/config.toml", "/lock", "/packs/", "/packs/..%2fhead", "/packs/../head", "/packs/x.pack", "/tmp/1", "/.dsv/head"] {
+        for path in [
+            "/",
+            "/config.toml",
+            "/lock",
+            "/packs/",
+            "/packs/..%2fhead",
+            "/packs/../head",
+            "/packs/x.pack",
+            "/tmp/1",
+            "/.dsv/head",
+            "/hooks/pre-commit",
+            "/dsv.toml",
+        ] {
             assert_eq!(file_of(path), None, "{path}");
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::hooks::Hooks;
 use crate::cli::refs::head_text;
 use crate::history::short;
 use crate::repo::SwitchOptions;
@@ -40,6 +41,8 @@ impl Switch {
             (None, Some(name)) => (name, SwitchOptions { create: false, start: None, detach: self.detach }),
             (None, None) => return Err(CliError::usage("name a branch")),
         };
+        let hooks = Hooks::new(context, &repo, false);
+        let before = hooks.head()?;
         let switched = repo.switch(&target, &options)?;
         let ui = &context.ui;
         let what = match (options.create, switched.from == switched.to) {
@@ -62,6 +65,6 @@ impl Switch {
         if switched.uncommitted && !switched.carried {
             ui.note("There are uncommitted changes here: see 'dsv status'");
         }
-        Ok(())
+        hooks.checked_out(before, switched.commit)
     }
 }

@@ -73,11 +73,22 @@ impl Pushed {
 impl Repo {
     /// Pushes to a remote, which is made where nothing is yet. Refs that are refused are told, and the others go.
     pub fn push(&self, name: &str, request: &PushRequest) -> Result<Pushed, RepoError> {
-        let remote = self.open_remote(name, &request.remote)?;
-        self.push_to(name, remote, request)
+        self.push_asking(name, request, &|_| Ok(()))
     }
 
-    pub(in crate::repo) fn push_to(&self, name: &str, mut remote: Remote, request: &PushRequest) -> Result<Pushed, RepoError> {
+    /// As [`Repo::push`]; before anything is sent, `ask` is shown what will become of each ref, in the order of branches, tags and those to delete. After an error of it nothing is changed.
+    pub fn push_asking(&self, name: &str, request: &PushRequest, ask: &dyn Fn(&[RefUpdate]) -> Result<(), RepoError>) -> Result<Pushed, RepoError> {
+        let remote = self.open_remote(name, &request.remote)?;
+        self.push_to(name, remote, request, ask)
+    }
+
+    pub(in crate::repo) fn push_to(
+        &self,
+        name: &str,
+        mut remote: Remote,
+        request: &PushRequest,
+        ask: &dyn Fn(&[RefUpdate]) -> Result<(), RepoError>,
+    ) -> Result<Pushed, RepoError> {
         let ours = self.view()?;
         let theirs = remote.view()?;
         let (known, bad) = self.commits_of(theirs.as_ref())?;
@@ -149,6 +160,7 @@ impl Repo {
             }
             return Ok(done);
         }
+        ask(&done.refs)?;
         if theirs.is_none() {
             remote = remote.prepare(&request.remote, &self.open_options())?;
         } else if remote.is_network() && self.config().get(&format!("remote.{name}.conditions"))?.is_none() {

@@ -9,7 +9,8 @@ use super::{commit, memory, options};
 use crate::base::TableId;
 use crate::format::Type;
 use crate::repo::{
-    ErrorKind, GcOptions, MergeOutcome, MergeRequest, Pick, Replay, ReplayOptions, ReplayOutcome, Repo, RepoError, ResetMode, Resolution, SwitchOptions,
+    ErrorKind, Gate, GcOptions, MergeOutcome, MergeRequest, Pick, Proposed, Replay, ReplayOptions, ReplayOutcome, Repo, RepoError, ResetMode, Resolution,
+    SwitchOptions,
 };
 use crate::table::merge::Side;
 use crate::table::write::RowWriter;
@@ -197,18 +198,18 @@ fn a_sequence_stops_goes_on_skips_and_is_given_up() {
         assert!(matches!(report.outcome, ReplayOutcome::Conflicts(_, 1)), "{:?}", report.outcome);
     };
     stopped(&repo);
-    assert!(matches!(repo.continue_replay(Replay::Rebase, None), Err(RepoError::Conflicts { left: 1, .. })));
-    assert!(matches!(repo.continue_replay(Replay::Revert, None), Err(RepoError::InProgress { .. })));
+    assert!(matches!(repo.continue_replay(Replay::Rebase, None, None), Err(RepoError::Conflicts { left: 1, .. })));
+    assert!(matches!(repo.continue_replay(Replay::Revert, None, None), Err(RepoError::InProgress { .. })));
     assert!(matches!(commit(&repo, "x"), Err(RepoError::InProgress { .. })));
     repo.abort("rebase").unwrap();
     assert_eq!((repo.resolve("dev").unwrap(), read(&repo, "a")), (dev, vec![0, 10, 20, 0, 0, 0]));
     stopped(&repo);
-    repo.skip_replay(Replay::Rebase).unwrap();
+    repo.skip_replay(Replay::Rebase, None).unwrap();
     assert_eq!((read(&repo, "a"), read(&repo, "b")), (vec![0, 10, 99, 3, 0, 0], vec![0, 7, 0, 0, 0, 0]));
     repo.reset(&dev.to_string(), ResetMode::Hard).unwrap();
     stopped(&repo);
     repo.resolve_conflicts(&row("2"), &Resolution::Value(Some("55")), "resolve").unwrap();
-    let report = repo.continue_replay(Replay::Rebase, None).unwrap();
+    let report = repo.continue_replay(Replay::Rebase, None, None).unwrap();
     assert!(report.ended.is_some() && matches!(report.outcome, ReplayOutcome::Done(_)));
     assert_eq!((read(&repo, "a"), read(&repo, "b")), (vec![0, 10, 55, 3, 0, 0], vec![0, 7, 0, 0, 0, 0]));
     assert_eq!(repo.graph().ahead_behind(repo.resolve("dev").unwrap(), repo.resolve("main").unwrap()).unwrap(), (3, 0));
@@ -312,4 +313,46 @@ fn a_table_and_a_view_of_one_name_do_not_meet() {
     commit(&repo, "another name").unwrap();
     assert!(matches!(merge(&repo, "dev").unwrap(), MergeOutcome::Merged(Some(_))));
     assert_eq!(repo.views(None).unwrap().len(), 1);
+}
+
+/// Notes what it is asked about, words messages anew, and says no to those that name the column `b`.
+#[derive(Debug, Default)]
+struct Asked(std::cell::RefCell<Vec<(usize, String)>>);
+
+impl Gate for Asked {
+    fn pass(&self, proposed: &Proposed<'_>) -> Result<String, RepoError> {
+        assert_ne!(proposed.before, proposed.after);
+        self.0.borrow_mut().push((proposed.parents.len(), proposed.message.to_owned()));
+        if proposed.message.contains("b [") { Err(RepoError::Stopped("not b".into())) } else { Ok(format!("asked: {}", proposed.message)) }
+    }
+}
+
+#[test]
+fn a_gate_words_what_is_merged_and_replayed_or_stops_all_of_it() {
+    let (_, repo) = memory();
+    start(&repo, 6);
+    switch(&repo, "dev", true);
+    set(&repo, "a", &[(1, 10)]);
+    set(&repo, "b", &[(1, 7)]);
+    switch(&repo, "main", false);
+    set(&repo, "a", &[(4, 4)]);
+    let main = repo.resolve("main").unwrap();
+    let (asked, subject) = (Asked::default(), || repo.commit_of(repo.resolve("main").unwrap()).unwrap().subject().to_owned());
+    let gate: Option<&dyn Gate> = Some(&asked);
+    // The first commit would pass, the second does not: neither is made.
+    let refused = repo.cherry_pick(&["main..dev".to_owned()], &ReplayOptions { gate, ..Default::default() }).unwrap_err();
+    assert!(matches!(&refused, RepoError::Stopped(why) if why == "not b") && refused.kind() == ErrorKind::Answer);
+    assert_eq!((repo.resolve("main").unwrap(), repo.working().unwrap().dirty), (main, false));
+    repo.cherry_pick(&["dev~1".to_owned()], &ReplayOptions { gate, ..Default::default() }).unwrap();
+    assert_eq!(subject(), "asked: set a [(1, 10)]");
+    repo.merge(&["dev".to_owned()], &MergeRequest { gate, ..Default::default() }).unwrap();
+    assert_eq!((subject().as_str(), read(&repo, "b")), ("asked: Merge 'dev'", vec![0, 7, 0, 0, 0, 0]));
+    let told: Vec<(usize, String)> = asked.0.take();
+    assert_eq!(told.iter().map(|(parents, _)| *parents).collect::<Vec<_>>(), [1, 1, 1, 2]);
+    // A dry run and a fast-forward make no commit, and nobody is asked.
+    repo.reset(&main.to_string(), ResetMode::Hard).unwrap();
+    repo.merge(&["dev".to_owned()], &MergeRequest { gate, dry_run: true, ..Default::default() }).unwrap();
+    repo.reset(&format!("{main}~1"), ResetMode::Hard).unwrap();
+    assert!(matches!(repo.merge(&["dev".to_owned()], &MergeRequest { gate, ..Default::default() }).unwrap().outcome, MergeOutcome::FastForward(_)));
+    assert_eq!(asked.0.take(), []);
 }

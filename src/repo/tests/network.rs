@@ -82,11 +82,11 @@ fn a_push_that_breaks_at_any_request_loses_nothing() {
         for at in 0..u64::MAX {
             let place = dir.path().join(format!("{what:?}{at}"));
             let (ada, hub) = (start(&place.join("ada")), Arc::new(InMemory::new()));
-            ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+            ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
             put(&ada, "frames", Some(2)).unwrap();
             let second = commit(&ada, "second").unwrap();
             let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
-            let pushed = ada.push_to("origin", broken(breaking.clone(), what), &request());
+            let pushed = ada.push_to("origin", broken(breaking.clone(), what), &request(), &|_| Ok(()));
             assert!(breaking.lists() == 0 || what == Break::Gone, "a push lists nothing, but for the first one");
             // Whatever was told: the branch there is the old one or the new one, whole.
             let grace = fetched(&place.join("grace"), hub.clone());
@@ -98,7 +98,7 @@ fn a_push_that_breaks_at_any_request_loses_nothing() {
             assert!(is_new || is_told, "{what:?} {at}: told to be pushed, and is not");
             assert_eq!(table(&grace, "origin/main", "frames"), cells(if is_new { 2 } else { 1 }), "{what:?} {at}");
             // The same again succeeds.
-            assert!(!ada.push_to("origin", remote(hub.clone()), &request()).unwrap().is_refused(), "{what:?} {at}");
+            assert!(!ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap().is_refused(), "{what:?} {at}");
             fetch(&grace, hub.clone()).unwrap();
             assert_eq!(table(&grace, "origin/main", "frames"), cells(2));
             assert!(remote(hub).repo().verify().unwrap().faults.is_empty(), "{what:?} {at}");
@@ -118,17 +118,17 @@ fn a_commit_made_anew_takes_nothing_away_where_its_push_breaks() {
         for at in 0..u64::MAX {
             let place = dir.path().join(format!("{what:?}{at}"));
             let (ada, hub) = (start(&place.join("ada")), Arc::new(InMemory::new()));
-            ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+            ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
             // The same packs are wanted again, under the names that the head there lists.
             ada.commit(&crate::repo::CommitOptions { message: Some("anew".into()), amend: true, ..Default::default() }).unwrap();
             let forced = PushRequest { force: Force::Lease, ..request() };
             let breaking = Arc::new(Breaking::new(hub.clone(), at, what));
-            let _ = ada.push_to("origin", broken(breaking.clone(), what), &forced);
+            let _ = ada.push_to("origin", broken(breaking.clone(), what), &forced, &|_| Ok(()));
             assert!(remote(hub.clone()).repo().verify().unwrap().faults.is_empty(), "{what:?} {at}");
             let grace = fetched(&place.join("grace"), hub.clone());
             assert_eq!(table(&grace, "origin/main", "frames"), cells(1), "{what:?} {at}");
             ada.fetch_from("origin", &remote(hub.clone()), &remote(hub.clone()).existing().unwrap(), &FetchOptions::default()).unwrap();
-            assert!(!ada.push_to("origin", remote(hub), &forced).unwrap().is_refused());
+            assert!(!ada.push_to("origin", remote(hub), &forced, &|_| Ok(())).unwrap().is_refused());
             if at >= breaking.requests() {
                 break;
             }
@@ -142,7 +142,7 @@ fn a_fetch_that_breaks_at_any_request_keeps_nothing_false() {
     let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
     put(&ada, "more", Some(40)).unwrap();
     commit(&ada, "second").unwrap();
-    ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+    ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
     for what in BREAKS {
         for at in 0..u64::MAX {
             let grace = init(&dir.path().join(format!("{what:?}{at}")));
@@ -171,21 +171,21 @@ fn a_push_to_a_store_that_is_behind_loses_nothing() {
         for at in 0..u64::MAX {
             let place = dir.path().join(format!("{goes_on}{at}"));
             let (ada, hub) = (start(&place.join("ada")), Arc::new(InMemory::new()));
-            ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+            ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
             let old = Arc::new(hub.fork());
             put(&ada, "frames", Some(2)).unwrap();
             let second = commit(&ada, "second").unwrap();
-            ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+            ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
             put(&ada, "frames", Some(3)).unwrap();
             let third = commit(&ada, "third").unwrap();
             let breaking = Arc::new(Breaking::stale(hub.clone(), old, at, goes_on));
-            let pushed = ada.push_to("origin", remote(breaking.clone()), &request());
+            let pushed = ada.push_to("origin", remote(breaking.clone()), &request(), &|_| Ok(()));
             let grace = fetched(&place.join("grace"), hub.clone());
             let found = grace.resolve("origin/main").unwrap();
             assert!(found == third || found == second, "{at} {goes_on}: a commit that was pushed is gone");
             let is_told = pushed.as_ref().map_or(true, Pushed::is_refused);
             assert!(found == third || is_told, "{at} {goes_on}: told to be pushed, and is not");
-            assert!(!ada.push_to("origin", remote(hub.clone()), &request()).unwrap().is_refused(), "{at} {goes_on}");
+            assert!(!ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap().is_refused(), "{at} {goes_on}");
             fetch(&grace, hub.clone()).unwrap();
             assert_eq!((grace.resolve("origin/main").unwrap(), table(&grace, "origin/main", "frames")), (third, cells(3)), "{at} {goes_on}");
             assert!(remote(hub).repo().verify().unwrap().faults.is_empty(), "{at} {goes_on}");
@@ -202,11 +202,11 @@ fn a_fetch_from_a_store_that_is_behind_keeps_nothing_false() {
     let dir = scratch();
     let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
     let first = ada.resolve("main").unwrap();
-    ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+    ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
     let old = Arc::new(hub.fork());
     put(&ada, "more", Some(40)).unwrap();
     let second = commit(&ada, "second").unwrap();
-    ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+    ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
     for goes_on in [false, true] {
         for at in 0..u64::MAX {
             let grace = init(&dir.path().join(format!("{goes_on}{at}")));
@@ -236,7 +236,7 @@ fn a_changed_cell_is_two_small_files() {
     commit(&ada, "first").unwrap();
     ada.add_remote("origin", "s3://hub").unwrap();
     let hub: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+    ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
     let mut small = 0;
     for round in 0..20u8 {
         ada.edit_table("frames", "a cell", |table| -> Result<_, RepoError> {
@@ -246,7 +246,7 @@ fn a_changed_cell_is_two_small_files() {
         .unwrap();
         commit(&ada, "a cell").unwrap();
         let counting = Arc::new(Breaking::new(hub.clone(), u64::MAX, Break::Fail));
-        ada.push_to("origin", remote(counting.clone()), &request()).unwrap();
+        ada.push_to("origin", remote(counting.clone()), &request(), &|_| Ok(())).unwrap();
         let (files, bytes) = counting.written();
         // Now and then small packs are folded into one, which takes some more.
         assert!(files <= 5 && bytes <= 32 << 10, "round {round}: {files} files, {bytes} bytes");
@@ -259,7 +259,7 @@ fn a_changed_cell_is_two_small_files() {
 fn many_push_to_one_remote() {
     let dir = scratch();
     let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
-    ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+    ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
     let pushers: Vec<Repo> = (0..4).map(|n| fetched(&dir.path().join(n.to_string()), hub.clone())).collect();
     std::thread::scope(|scope| {
         for (n, repo) in (0u8..).zip(&pushers) {
@@ -274,7 +274,7 @@ fn many_push_to_one_remote() {
                     commit(repo, &format!("{n}.{round}")).unwrap();
                     loop {
                         let request = PushRequest { branches: vec![("work".into(), there.clone())], ..PushRequest::default() };
-                        match repo.push_to("origin", remote(hub.clone()), &request) {
+                        match repo.push_to("origin", remote(hub.clone()), &request, &|_| Ok(())) {
                             Ok(pushed) if !pushed.is_refused() => break,
                             // Another was faster.
                             Ok(_) | Err(RepoError::Refused { .. }) => {
@@ -328,7 +328,7 @@ fn a_cold_reader_asks_for_little() {
     filled.unwrap();
     commit(&ada, "much").unwrap();
     let hub = Arc::new(InMemory::new());
-    ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+    ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
     let counting = Arc::new(Breaking::new(hub, u64::MAX, Break::Fail));
     let far = remote(counting.clone());
     far.existing().unwrap();
@@ -352,7 +352,7 @@ fn a_remote_that_was_emptied_is_told() {
     let dir = scratch();
     let ada = start(&dir.path().join("ada"));
     let push = || {
-        let pushed = ada.push_to("origin", remote(Arc::new(InMemory::new())), &request()).unwrap();
+        let pushed = ada.push_to("origin", remote(Arc::new(InMemory::new())), &request(), &|_| Ok(())).unwrap();
         (pushed.made, pushed.was_emptied)
     };
     assert_eq!(push(), (true, false));
@@ -366,7 +366,7 @@ fn a_remote_that_was_emptied_is_told() {
 fn a_read_that_comes_damaged_once_is_asked_for_anew() {
     let dir = scratch();
     let (ada, hub) = (start(&dir.path().join("ada")), Arc::new(InMemory::new()));
-    ada.push_to("origin", remote(hub.clone()), &request()).unwrap();
+    ada.push_to("origin", remote(hub.clone()), &request(), &|_| Ok(())).unwrap();
     let mut requests = 0;
     for at in 0..u64::MAX {
         let breaking = Arc::new(Breaking::new(hub.clone(), at, Break::Flip));

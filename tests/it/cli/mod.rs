@@ -7,6 +7,8 @@ mod formats;
 mod frames;
 mod help;
 mod history;
+mod hook_verbs;
+mod hooking;
 mod interrupted;
 mod merging;
 mod tables;

@@ -100,3 +100,13 @@ fn a_reader_that_leaves_early_is_no_error() {
     let done = child.wait_with_output().unwrap();
     assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_hook_does_not_move_the_cursor() {
+    let s = Sandbox::birds();
+    let hook = s.file(".dsv/hooks/post-commit", "#!/bin/sh\nprintf 'a\\033[2Jb\\n'\n");
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let Some(shown) = on_terminal(&s, "commit --allow-empty -m x", &[]) else { return };
+    assert!(shown.contains("a\u{241b}[2Jb\n") && !shown.contains("\u{1b}[2J"), "{shown:?}");
+}
