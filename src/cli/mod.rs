@@ -9,6 +9,7 @@ pub mod diff;
 pub mod dispute;
 pub mod error;
 pub mod help;
+mod junit;
 pub mod look;
 pub mod refs;
 pub mod replayed;

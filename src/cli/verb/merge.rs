@@ -9,7 +9,7 @@ use crate::cli::dispute;
 use crate::cli::error::CliError;
 use crate::cli::ui::format;
 use crate::history::short;
-use crate::repo::{CommitOptions, MergeOutcome, MergeReport, MergeRequest, MergedTable};
+use crate::repo::{CommitOptions, MergeOutcome, MergeReport, MergeRequest, MergedTable, Tested};
 use crate::table::merge::Side;
 
 /// Conflicts shown in a terminal; --json lists all.
@@ -25,7 +25,7 @@ pub const SHOWN_MAX: usize = 20;
 /// Several revisions are merged one after the other into one commit; that is refused where they disagree.
 ///
 /// With --json, a line for each conflict: {"table", "kind", "key" or "row", "column", "base", "ours", "theirs"}; without conflicts one line {"outcome":
-/// "up-to-date|fast-forward|merged|squashed", "commit"}.
+/// "up-to-date|fast-forward|merged|squashed", "commit", "warnings"}.
 ///
 /// Examples:
 ///
@@ -115,7 +115,8 @@ impl Merge {
                 return Err(CliError::usage(format!("a {verb} is in progress")).hint(format!("'dsv {verb} --continue' goes on with it")));
             }
             let made = repo.commit(&CommitOptions { message: self.message, ..CommitOptions::default() })?;
-            return done(context, "merged", made.id, &pending.merging.revision);
+            super::check::warn(context, &made.warnings);
+            return done(context, "merged", made.id, &pending.merging.revision, &made.warnings);
         }
         let request = MergeRequest {
             message: self.message,
@@ -126,6 +127,7 @@ impl Merge {
             allow_unrelated: self.allow_unrelated,
         };
         let report = repo.merge(&self.revisions, &request)?;
+        super::check::warn(context, &report.warnings);
         let named = self.revisions.join(", ");
         let (outcome, commit) = match &report.outcome {
             MergeOutcome::UpToDate => ("up-to-date", None),
@@ -140,7 +142,8 @@ impl Merge {
         };
         if ui.json {
             let mut out = ui.page();
-            writeln!(out, "{}", json!({ "outcome": outcome, "commit": commit.map(|id| id.to_string()) }))?;
+            let warnings = super::check::warnings(&report.warnings);
+            writeln!(out, "{}", json!({ "outcome": outcome, "commit": commit.map(|id| id.to_string()), "warnings": warnings }))?;
             return Ok(out.finish()?);
         }
         tell_taken(context, &report);
@@ -160,10 +163,10 @@ impl Merge {
 }
 
 /// Says that what was in progress is committed.
-fn done(context: &Context, outcome: &str, id: crate::base::CommitId, revision: &str) -> Result<(), CliError> {
+fn done(context: &Context, outcome: &str, id: crate::base::CommitId, revision: &str, warnings: &[Tested]) -> Result<(), CliError> {
     if context.ui.json {
         let mut out = context.ui.out();
-        writeln!(out, "{}", json!({ "outcome": outcome, "commit": id.to_string() }))?;
+        writeln!(out, "{}", json!({ "outcome": outcome, "commit": id.to_string(), "warnings": super::check::warnings(warnings) }))?;
         return Ok(out.finish()?);
     }
     context.ui.note(format!("Merged {revision} as {}", short(&id)));

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use arrow::util::display::array_value_to_string;
 
-use super::Violation;
+use super::{Tested, Violation};
 use crate::format::snapshot::Snapshot;
 use crate::repo::blame::slot_of;
 use crate::repo::merge::{MergedSnapshot, MergedTable, NameConflict};
@@ -12,14 +13,20 @@ use crate::repo::{Repo, RepoError};
 use crate::table::merge::{Conflict, ConflictKind, MergeCounts};
 use crate::table::{Table, TableError};
 
+/// Characters of a cell that a conflict shows.
+const SHOWN_CHARACTERS: usize = 80;
+
 impl Repo {
-    /// Tests the checks of a merged snapshot on the rows that neither side has as they are, and adds what breaks one to its conflicts. Where SQL is needed and
-    /// there is none, this errors: a check is never passed over.
+    /// Tests the checks of a merged snapshot on the rows that neither side has as they are, and adds what breaks one to its conflicts, or to its warnings where the check only warns. Where
+    /// SQL is needed and there is none, this errors: a check is never passed over.
     pub(in crate::repo) fn check_merged(&self, merged: &mut MergedSnapshot, base: &Snapshot, ours: &Snapshot, theirs: &Snapshot) -> Result<(), RepoError> {
         if merged.snapshot.checks.is_empty() {
             return Ok(());
         }
-        for violation in self.check_snapshot(&[ours, theirs], &merged.snapshot)? {
+        let broken = self.test_checks(&[ours, theirs], &merged.snapshot, None, usize::MAX)?.into_iter().filter(|tested| !tested.holds());
+        let (broken, warnings): (Vec<Tested>, Vec<Tested>) = broken.partition(Tested::refuses);
+        merged.warnings.extend(warnings);
+        for violation in broken.into_iter().flat_map(|tested| tested.violations) {
             let why = said(&violation)?;
             let (Some((id, name)), Some(slot)) = (&violation.table, violation.slot) else {
                 merged.names.push(NameConflict { name: violation.check, why });
@@ -60,7 +67,15 @@ fn said(violation: &Violation) -> Result<String, RepoError> {
     let mut parts = Vec::new();
     for batch in [&violation.key, &violation.cells].into_iter().flatten() {
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-            let cell = format!("{}={}", field.name(), array_value_to_string(column, 0).map_err(TableError::from)?);
+            let cell = match column.as_binary_opt::<i32>() {
+                Some(bytes) => format!("{} bytes", bytes.value(0).len()),
+                None => array_value_to_string(column, 0).map_err(TableError::from)?,
+            };
+            // Captions and vectors would hide what is wrong.
+            let cell = match cell.char_indices().nth(SHOWN_CHARACTERS) {
+                Some((end, _)) => format!("{}={}...", field.name(), cell.get(..end).unwrap_or_default()),
+                None => format!("{}={cell}", field.name()),
+            };
             if !parts.contains(&cell) {
                 parts.push(cell);
             }
