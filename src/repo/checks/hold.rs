@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::FieldRef;
 use arrow::util::display::array_value_to_string;
 
 use super::{Tested, Violation};
@@ -66,16 +67,7 @@ impl Repo {
 fn said(violation: &Violation) -> Result<String, RepoError> {
     let mut parts = Vec::new();
     for batch in [&violation.key, &violation.cells].into_iter().flatten() {
-        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-            let cell = match column.as_binary_opt::<i32>() {
-                Some(bytes) => format!("{} bytes", bytes.value(0).len()),
-                None => array_value_to_string(column, 0).map_err(TableError::from)?,
-            };
-            // Captions and vectors would hide what is wrong.
-            let cell = match cell.char_indices().nth(SHOWN_CHARACTERS) {
-                Some((end, _)) => format!("{}={}...", field.name(), cell.get(..end).unwrap_or_default()),
-                None => format!("{}={cell}", field.name()),
-            };
+        for cell in cells(batch)? {
             if !parts.contains(&cell) {
                 parts.push(cell);
             }
@@ -87,4 +79,20 @@ fn said(violation: &Violation) -> Result<String, RepoError> {
         (true, None) => String::new(),
     };
     Ok(format!("check '{}': {}{row}", violation.check, violation.detail))
+}
+
+/// The cells of the first row, each with its column's name, in short.
+pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<String>, TableError> {
+    let one = |(field, column): (&FieldRef, &ArrayRef)| {
+        let cell = match column.as_binary_opt::<i32>() {
+            Some(bytes) => format!("{} bytes", bytes.value(0).len()),
+            None => array_value_to_string(column, 0)?,
+        };
+        // Captions and vectors would hide what is wrong.
+        Ok(match cell.char_indices().nth(SHOWN_CHARACTERS) {
+            Some((end, _)) => format!("{}={}...", field.name(), cell.get(..end).unwrap_or_default()),
+            None => format!("{}={cell}", field.name()),
+        })
+    };
+    batch.schema_ref().fields().iter().zip(batch.columns()).map(one).collect()
 }

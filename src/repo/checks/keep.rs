@@ -10,6 +10,7 @@ use crate::format::check::{Check, Likeness, Rule};
 use crate::format::sketch::Real;
 use crate::format::snapshot::Snapshot;
 use crate::format::table::Column;
+use crate::history::short;
 use crate::repo::working::no_table;
 use crate::repo::{Repo, RepoError};
 use crate::table::cells::pattern;
@@ -195,15 +196,19 @@ impl Repo {
                 if !distribution::suits(&column.ty) {
                     return Err(is(&column, "whose values have no distribution here: it must be numbers, dates, times, text, enum or bool"));
                 }
-                let then = self.loaded(&self.snapshot_at(like)?)?;
+                let id = self.resolve(like)?;
+                let then = self.loaded(&self.snapshot_of(id)?)?;
                 let was = then.get(&table.id).ok_or_else(|| RepoError::refused(format!("'{like}' has no table '{of}'")))?;
                 let place = rules::places(&was.2, &[column.id]).ok().and_then(|places| places.first().copied());
                 let place = place.ok_or_else(|| RepoError::refused(format!("'{like}' has no column '{}' in table '{of}'", column.name)))?;
-                let sketch = distribution::sketch(self.objects(), &was.2, place, like, &**self.progress()).map_err(|error| match error {
-                    Untold::Why(why) => RepoError::refused(format!("column '{}' in '{like}': {why}", column.name)),
-                    Untold::Table(TableError::Interrupted) => RepoError::Interrupted,
-                    Untold::Table(error) => error.into(),
-                })?;
+                let sketch =
+                    distribution::sketch(self.objects(), &was.2, place, &format!("{like} ({})", short(&id)), &**self.progress()).map_err(
+                        |error| match error {
+                            Untold::Why(why) => RepoError::refused(format!("column '{}' in '{like}': {why}", column.name)),
+                            Untold::Table(TableError::Interrupted) => RepoError::Interrupted,
+                            Untold::Table(error) => error.into(),
+                        },
+                    )?;
                 Rule::Distribution { table: table.id, column: column.id, within: Real(*within), sketch }
             }
         })

@@ -82,9 +82,12 @@ impl Bench<'_> {
         let names = columns.iter().map(|i| named(*i)).collect::<Vec<_>>().join(", ");
         let alike =
             |slots: Vec<u64>, detail: String| Broken { rows: slots.into_iter().map(|slot| (slot, columns.clone(), detail.clone())).collect(), whole: None };
+        // By its key, as people know it, where there is one.
         let row = |slot: u64, listed: usize| -> Result<String, TableError> {
+            let key = table.schema.key_indices();
             match listed < self.listed_max {
-                true => Ok(table.row_ids(objects, slot..slot + 1)?.first().map(ToString::to_string).unwrap_or_default()),
+                true if key.is_empty() => Ok(table.row_ids(objects, slot..slot + 1)?.first().map(ToString::to_string).unwrap_or_default()),
+                true => Ok(super::hold::cells(&table.take(objects, &[slot], &key)?)?.join(", ")),
                 false => Ok(String::new()),
             }
         };
