@@ -202,36 +202,57 @@ fn shingles(text: &str) -> HashSet<u64> {
     }
 }
 
-/// The rows that were asked about, and which of them have which key.
+/// The rows that were asked about, and which of them have which key. A key of a row is numbered by the row and its place among the row's keys; those that are equal form a chain, the
+/// last first.
 #[derive(Default)]
 struct Index {
     slots: Vec<u64>,
     wholes: Vec<u64>,
     first: HashMap<u64, u32>,
-    keyed: HashMap<(u32, u32), Vec<u32>>,
+    last: HashMap<u32, u32>,
+    before: Vec<u32>,
+}
+
+/// The end of a chain.
+const END: u32 = u32::MAX;
+
+/// A key with its place mixed in: two that meet by chance cost a comparison.
+fn placed((n, key): (usize, &u32)) -> u32 {
+    mix(u64::from(*key) << 32 | n as u64) as u32
 }
 
 impl Index {
     /// The rows that have a key in common with a print, each once, in their order.
     fn candidates(&self, print: &Print) -> Vec<u32> {
-        let mut found: Vec<u32> = print.keys.iter().zip(0..).filter_map(|(key, n)| self.keyed.get(&(n, *key))).flatten().copied().collect();
+        let mut found = Vec::new();
+        for key in print.keys.iter().enumerate().map(placed) {
+            let mut at = self.last.get(&key).copied().unwrap_or(END);
+            while let Some(before) = self.before.get(at as usize) {
+                found.push(at / print.keys.len() as u32);
+                at = *before;
+            }
+        }
         found.sort_unstable();
         found.dedup();
         found
     }
 
-    fn insert(&mut self, slot: u64, print: Print) {
+    fn insert(&mut self, slot: u64, print: &Print) -> Result<(), TableError> {
         // What is like a row is like any that equals it: the first of those stands for all.
         if self.first.contains_key(&print.whole) {
-            return;
+            return Ok(());
         }
-        let number = self.slots.len() as u32;
-        self.first.insert(print.whole, number);
+        if self.before.len() + print.keys.len() >= END as usize {
+            return Err(TableError::Schema("there are more rows than can be compared with each other".into()));
+        }
+        self.first.insert(print.whole, self.slots.len() as u32);
         self.slots.push(slot);
         self.wholes.push(print.whole);
-        for (key, n) in print.keys.into_iter().zip(0..) {
-            self.keyed.entry((n, key)).or_default().push(number);
+        for key in print.keys.iter().enumerate().map(placed) {
+            let before = self.last.insert(key, self.before.len() as u32);
+            self.before.push(before.unwrap_or(END));
         }
+        Ok(())
     }
 }
 
@@ -268,7 +289,7 @@ pub(super) fn near_duplicates(
                     } else if !candidates.is_empty() {
                         waiting.push((i, slot, candidates));
                     }
-                    index.insert(slot, print);
+                    index.insert(slot, &print)?;
                 }
             }
         }
