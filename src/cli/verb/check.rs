@@ -31,7 +31,7 @@ pub struct Check {
 #[derive(Debug, clap::Subcommand)]
 #[command(disable_help_subcommand = true)]
 enum Verb {
-    Add(Add),
+    Add(Box<Add>),
     Run(Run),
     List(List),
     Drop(Drop),

@@ -152,7 +152,7 @@ impl Bench<'_> {
                     b.tables.get(&table.id).is_some_and(|(_, known, _)| known == self.object)
                         && b.tables.get(&other.id).is_some_and(|(_, known, _)| known == to)
                 };
-                if self.had.iter().any(|b| kept(&b)) {
+                if self.had.iter().any(kept) {
                     return Ok(Broken::default());
                 }
                 // Of several states that kept it the first is enough: what breaks it now differs from that one.
@@ -196,7 +196,7 @@ impl Bench<'_> {
             Rule::Distribution { column, within, sketch, .. } => {
                 let (index, described) = self.one(column)?;
                 let kept = |b: &&Before<'_>| b.tables.get(&table.id).is_some_and(|(.., old)| untouched(old, table, index));
-                if self.had.iter().any(|b| kept(&b)) {
+                if self.had.iter().any(kept) {
                     return Ok(Broken::default());
                 }
                 let distance = distribution::distance(objects, table, index, sketch, progress).map_err(|error| match error {

@@ -217,3 +217,25 @@ fn junit_is_written_for_ci() {
     assert!(s.read("checks.xml").contains("failures=\"0\" errors=\"0\" skipped=\"1\""));
     assert_eq!(s.run(["check", "run", "--junit", "nowhere/checks.xml"]).code, 3);
 }
+
+#[test]
+fn a_merge_tells_of_what_only_warns() {
+    let s = Sandbox::repo();
+    s.file("pets.csv", "id,label\n1,cat\n");
+    s.ok(["import", "pets", "pets.csv", "--key", "id"]);
+    s.ok(["check", "add", "once", "--table", "pets", "--unique", "label", "--severity", "warn"]);
+    s.ok(["commit", "-m", "pets"]);
+    for (branch, id) in [("more", 2), ("other", 3), ("third", 4)] {
+        s.ok(["switch", "-c", branch, "main"]);
+        s.file("side.csv", format!("id,label\n{id},bird\n"));
+        s.ok(["import", "pets", "side.csv", "--append"]);
+        let ran = s.run(["commit", "-m", branch]);
+        assert!(ran.code == 0 && !ran.stderr.contains("warning"), "{}", ran.stderr);
+    }
+    let ran = s.run(["merge", "more"]);
+    assert_eq!((ran.code, ran.stderr.lines().next()), (0, Some("warning: check 'once' fails for 1 row of table 'pets'")), "{}", ran.stderr);
+    let told = s.ok(["merge", "other", "--json"]);
+    assert!(told.contains(r#""warnings":[{"check":"once","table":"pets","rows_failing":"#), "{told}");
+    let picked = s.run(["cherry-pick", "other", "--json"]);
+    assert!(picked.code == 0 && picked.stdout.contains(r#""warnings":["#), "{}{}", picked.stdout, picked.stderr);
+}
