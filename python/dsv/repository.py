@@ -303,14 +303,47 @@ class Handle:
 
     # Checks and upkeep
 
-    def add_check(self, name: str, predicate: str | None = None, *, table: str | None = None, query: str | None = None, not_null: str | None = None, unique: str | None = None) -> None:
-        """Keeps a check with the data: commits that break it are refused."""
-        options = [["--table", table] if table else None, ["--query", query] if query else None, ["--not-null", not_null] if not_null else None, ["--unique", unique] if unique else None]
-        self._json("check", "add", name, *options, predicate)
+    def add_check(
+        self,
+        name: str,
+        predicate: str | None = None,
+        *,
+        table: str | None = None,
+        query: str | None = None,
+        not_null: str | None = None,
+        unique: str | None = None,
+        range: str | None = None,
+        matches: str | None = None,
+        references: str | None = None,
+        decodes: str | None = None,
+        no_near_duplicates: str | None = None,
+        distribution: str | None = None,
+        like: str | None = None,
+        within: float | None = None,
+        severity: Literal["error", "warn"] = "error",
+    ) -> None:
+        """Keeps a check with the data: commits that break it are refused, or with ``severity="warn"`` told of. Rules are written as at the command line: ``range="weight=0..20"``, ``matches="code=^[A-Z]+$"``, ``references="label=labels(name)"``, ``decodes="picture"``, ``no_near_duplicates="picture=4"``, ``distribution="weight"`` with ``like="v1.0"`` and ``within=0.1``."""
+        named = {
+            "--table": table,
+            "--query": query,
+            "--not-null": not_null,
+            "--unique": unique,
+            "--range": range,
+            "--matches": matches,
+            "--references": references,
+            "--decodes": decodes,
+            "--no-near-duplicates": no_near_duplicates,
+            "--distribution": distribution,
+            "--like": like,
+            "--within": None if within is None else str(within),
+        }
+        options = [[option, value] for option, value in named.items() if value is not None]
+        self._json("check", "add", name, *options, ["--severity", severity] if severity != "error" else None, predicate)
 
-    def run_checks(self) -> list[Line]:
-        """Tests the checks on all rows."""
-        return self._json("check", "run")
+    def run_checks(self, at: str | None = None, *, since: str | None = None, junit: str | os.PathLike[str] | None = None) -> list[Line]:
+        """Tests the checks on all rows, of the working state or of a revision, or only on what differs from the revision ``since``. ``junit`` is a file to write the outcome to, as CI systems read it."""
+        options = [["--at", at] if at else None, ["--since", since] if since else None, ["--junit", os.fspath(junit)] if junit else None]
+        return self._json("check", "run", *options)
 
     def drop_check(self, name: str) -> None:
         """Drops a check."""

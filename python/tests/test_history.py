@@ -107,8 +107,11 @@ def test_views_checks_files_and_upkeep(birds: dsv.Dataset, tmp_path: Path) -> No
     repository.create_view("owls", "SELECT id, weight FROM birds WHERE species = 'owl'")
     assert list(repository.views()) == ["owls"] and len(repository.query("SELECT * FROM owls")) == 6
     repository.add_check("light", "weight < 100", table="birds")
-    assert repository.run_checks()[0]["holds"]
+    repository.add_check("sane", table="birds", range="weight=0..50", severity="warn")
+    tested = {line["check"]: line for line in repository.run_checks(junit=tmp_path / "checks.xml") if "holds" in line}
+    assert tested["light"]["holds"] and tested["sane"]["severity"] == "warn" and "<testsuite" in (tmp_path / "checks.xml").read_text()
     repository.commit("a view and a check")
+    assert repository.run_checks(since="HEAD")[0]["holds"]
     birds.update("id = 1", set={"weight": 1000})
     with pytest.raises(dsv.RefusedError, match="light"):
         birds.commit("too heavy")

@@ -76,7 +76,9 @@ pub struct Objects {
     compressors: Mutex<Vec<Compressor>>,
     waiting: AtomicU64,
     pub(super) blocks_read: AtomicU64,
+    pub(super) block_bytes_read: AtomicU64,
     nodes_read: AtomicU64,
+    node_bytes_read: AtomicU64,
 }
 
 /// What was read and not found in memory, since the objects were opened.
@@ -86,6 +88,8 @@ pub struct Reads {
     pub blocks: u64,
     /// Nodes of trees.
     pub nodes: u64,
+    /// Bytes of these blocks and nodes, in their canonical form.
+    pub bytes: u64,
 }
 
 impl std::fmt::Debug for Objects {
@@ -110,7 +114,9 @@ impl Objects {
             compressors: Mutex::default(),
             waiting: AtomicU64::new(0),
             blocks_read: AtomicU64::new(0),
+            block_bytes_read: AtomicU64::new(0),
             nodes_read: AtomicU64::new(0),
+            node_bytes_read: AtomicU64::new(0),
             store,
             limits,
         }
@@ -118,7 +124,11 @@ impl Objects {
 
     /// What was read so far, caches aside.
     pub fn reads(&self) -> Reads {
-        Reads { blocks: self.blocks_read.load(Ordering::Relaxed), nodes: self.nodes_read.load(Ordering::Relaxed) }
+        Reads {
+            blocks: self.blocks_read.load(Ordering::Relaxed),
+            nodes: self.nodes_read.load(Ordering::Relaxed),
+            bytes: self.block_bytes_read.load(Ordering::Relaxed) + self.node_bytes_read.load(Ordering::Relaxed),
+        }
     }
 
     /// The store beneath.
@@ -257,6 +267,7 @@ impl Objects {
         }
         if kind == Kind::Node {
             self.nodes_read.fetch_add(1, Ordering::Relaxed);
+            self.node_bytes_read.fetch_add(entry.length, Ordering::Relaxed);
         }
         let content = match place {
             Place::Open(pack, entry) => pack.content(self, entry.id)?,

@@ -246,6 +246,7 @@ impl Objects {
         let values = first.codec() == Codec::Raw && info.joins();
         let stored = if values { info.place.map(store, start, end)? } else { info.place.read(store, start, end)? };
         self.blocks_read.fetch_add(blocks.len() as u64, Ordering::Relaxed);
+        self.block_bytes_read.fetch_add(blocks.iter().map(BlockInfo::bytes).sum(), Ordering::Relaxed);
         let damaged = |why: &dyn std::fmt::Display| info.place.damaged(format!("blocks {numbers:?}: {why}"));
         if blocks.len() == 1 && first.codec() != Codec::Raw {
             let canonical = decompress(first.codec(), &stored, &first.block, &info.data_type).map_err(|e| damaged(&e))?;

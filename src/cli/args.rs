@@ -92,15 +92,19 @@ pub fn age(option: &str, text: &str) -> Result<u64, CliError> {
     count.checked_mul(unit).ok_or_else(fail)
 }
 
-/// `NAME=VALUE`; the name may be quoted, the value is kept as it is.
-pub fn pair(option: &str, text: &str, form: &str) -> Result<(String, String), CliError> {
+/// What stands before and after the first `mark` that is not in double quotes.
+pub fn halves(text: &str, mark: char) -> Option<(&str, &str)> {
     let mut quoted = false;
     let at = text.char_indices().find(|(_, c)| {
         quoted ^= *c == '"';
-        *c == '=' && !quoted
+        *c == mark && !quoted
     });
-    let (name, value) =
-        at.and_then(|(i, _)| Some((text.get(..i)?, text.get(i + 1..)?))).ok_or_else(|| CliError::usage(format!("{option}: '{text}' is not {form}")))?;
+    at.and_then(|(i, c)| Some((text.get(..i)?, text.get(i + c.len_utf8()..)?)))
+}
+
+/// `NAME=VALUE`; the name may be quoted, the value is kept as it is.
+pub fn pair(option: &str, text: &str, form: &str) -> Result<(String, String), CliError> {
+    let (name, value) = halves(text, '=').ok_or_else(|| CliError::usage(format!("{option}: '{text}' is not {form}")))?;
     let name = unquote(name.trim());
     if name.is_empty() {
         return Err(CliError::usage(format!("{option}: '{text}' names nothing before the '='")));

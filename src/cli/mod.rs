@@ -10,6 +10,7 @@ pub mod dispute;
 pub mod error;
 pub mod help;
 pub mod hooks;
+mod junit;
 pub mod look;
 mod pinning;
 pub mod refs;

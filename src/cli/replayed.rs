@@ -10,6 +10,7 @@ use super::error::CliError;
 use super::hooks::Hooks;
 use super::hooks::gate::HookGate;
 use super::ui::format;
+use super::verb::check;
 use super::verb::merge::{SHOWN_MAX, Winner, left};
 use crate::history::short;
 use crate::repo::{Replay, ReplayOptions, ReplayOutcome, ReplayReport, Repo};
@@ -72,6 +73,7 @@ impl Commits {
 /// Shows it; conflicts are the answer no.
 pub fn show(context: &Context, repo: &Repo, verb: Replay, report: &ReplayReport) -> Result<(), CliError> {
     let ui = &context.ui;
+    check::warn(context, &report.warnings);
     if ui.json && !matches!(report.outcome, ReplayOutcome::Conflicts(..)) {
         let (outcome, commit) = match &report.outcome {
             ReplayOutcome::UpToDate | ReplayOutcome::Conflicts(..) => ("up-to-date", None),
@@ -84,7 +86,8 @@ pub fn show(context: &Context, repo: &Repo, verb: Replay, report: &ReplayReport)
         writeln!(
             out,
             "{}",
-            json!({ "outcome": outcome, "commit": commit.map(ToString::to_string), "ended": report.ended.map(|id| id.to_string()), "made": made, "skipped": skipped })
+            json!({ "outcome": outcome, "commit": commit.map(ToString::to_string), "ended": report.ended.map(|id| id.to_string()), "made": made, "skipped": skipped,
+                "warnings": check::warnings(&report.warnings) })
         )?;
         return Ok(out.finish()?);
     }

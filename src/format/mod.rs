@@ -15,6 +15,7 @@ pub mod mix;
 pub mod node;
 pub mod operation;
 pub mod pack;
+pub mod sketch;
 pub mod snapshot;
 pub mod stats;
 pub mod table;

@@ -155,28 +155,27 @@ fn views(snapshots: &mut Snapshots<'_>) -> Result<RecordBatch, QueryError> {
 fn checks(revisions: &dyn Revisions, snapshots: &mut Snapshots<'_>) -> Result<RecordBatch, QueryError> {
     let snapshot = snapshots.of(None)?;
     let tables = loaded(revisions, snapshots)?;
-    let table = |check: &Check| check.table().and_then(|id| tables.iter().find(|(_, table)| table.id == id));
+    let table = |check: &Check| check.rule.table().and_then(|id| tables.iter().find(|(_, table)| table.id == id));
     let columns: Vec<Vec<String>> = snapshot
         .checks
         .values()
         .map(|check| {
-            let (Check::NotNull { columns, .. } | Check::Unique { columns, .. }) = check else { return Vec::new() };
             let described = table(check).map(|(_, table)| table.schema.columns.as_slice()).unwrap_or_default();
-            columns.iter().map(|id| described.iter().find(|column| column.id == *id).map_or(id.to_string(), |column| column.name.clone())).collect()
+            check
+                .rule
+                .columns()
+                .iter()
+                .map(|id| described.iter().find(|column| column.id == *id).map_or(id.to_string(), |column| column.name.clone()))
+                .collect()
         })
         .collect();
-    let kind = |check: &Check| match check {
-        Check::Predicate { .. } => "predicate",
-        Check::Query { .. } => "query",
-        Check::NotNull { .. } => "not-null",
-        Check::Unique { .. } => "unique",
-    };
     batch(vec![
         ("name", text(snapshot.checks.keys()), false),
-        ("kind", text(snapshot.checks.values().map(kind)), false),
+        ("kind", text(snapshot.checks.values().map(|check| check.rule.kind())), false),
         ("table", Arc::new(StringArray::from_iter(snapshot.checks.values().map(|check| table(check).map(|(name, _)| name.as_str())))), true),
         ("columns", lists(&columns), false),
-        ("sql", Arc::new(StringArray::from_iter(snapshot.checks.values().map(Check::sql))), true),
+        ("sql", Arc::new(StringArray::from_iter(snapshot.checks.values().map(|check| check.rule.sql()))), true),
+        ("severity", text(snapshot.checks.values().map(|check| check.severity.name())), false),
     ])
 }
 

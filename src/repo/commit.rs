@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::changes::{self, NameChange};
+use super::checks::Tested;
 use super::{Identity, Repo, RepoError, WorkingState};
 use crate::base::{CommitId, TableObjectId};
 use crate::format::commit::Commit;
@@ -39,6 +40,8 @@ pub struct Committed {
     pub tables: Vec<NameChange<TableObjectId>>,
     /// The views that differ from its first parent.
     pub views: Vec<NameChange<String>>,
+    /// The checks that only warn, and do not hold.
+    pub warnings: Vec<Tested>,
     /// True where the author was guessed from the machine: worth a hint.
     pub author_guessed: bool,
 }
@@ -90,7 +93,7 @@ impl Repo {
             return Err(RepoError::refused_with("the commit message is empty", "say what changed and why with -m MESSAGE"));
         }
         let before = parents.iter().map(|parent| self.snapshot_of(*parent)).collect::<Result<Vec<_>, _>>()?;
-        self.hold_checks(&before.iter().collect::<Vec<_>>(), &working.snapshot)?;
+        let warnings = self.hold_checks(&before.iter().collect::<Vec<_>>(), &working.snapshot)?;
         let now = self.environment.now_millis();
         let identity = match (&options.author, &replaced) {
             (Some(author), _) => Some(author.clone()),
@@ -127,7 +130,7 @@ impl Repo {
 
         let before = before.into_iter().next().unwrap_or_default();
         let (tables, views) = (changes::tables(&before, &working.snapshot), changes::views(&before, &working.snapshot));
-        Ok(Committed { id, commit, head: working.head, tables, views, author_guessed })
+        Ok(Committed { id, commit, head: working.head, tables, views, warnings, author_guessed })
     }
 
     /// The commit checked out, or an error that says that there is none yet.

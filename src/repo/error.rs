@@ -271,6 +271,13 @@ impl RepoError {
             RepoError::NoBranch { name, other: true, .. } => vec![format!("'{name}' is a commit or a tag: look at it with 'dsv switch --detach {name}'")],
             RepoError::NoBranch { name, nearest, .. } if nearest.is_empty() => vec![format!("'dsv switch -c {name}' makes it")],
             RepoError::NoBranch { nearest, .. } => did_you_mean(nearest).into_iter().collect(),
+            RepoError::Checks { broken } if broken.iter().any(|check| !check.fits) => broken
+                .iter()
+                .filter(|check| !check.fits)
+                .map(|check| {
+                    format!("nothing was changed; 'dsv check drop {0}' gives it up, and 'dsv check add {0}' then keeps another in its place", check.check)
+                })
+                .collect(),
             RepoError::Checks { .. } => one("nothing was changed; 'dsv check run' lists the rows, 'dsv check drop NAME' gives a check up"),
             RepoError::Outdated { .. } => one("'dsv reset' puts the changes on top of where the branch is now; 'dsv reset --hard' drops them"),
             RepoError::InProgress { verb, .. } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 
-use super::checks::merge_checks;
+use super::checks::{Tested, merge_checks};
 use super::subset::Hidden;
 use super::working::WorkingState;
 use super::{Gate, Proposed, Repo, RepoError};
@@ -93,6 +93,8 @@ pub struct MergeReport {
     pub tables: Vec<MergedTable>,
     /// Tables and views in conflict as wholes.
     pub names: Vec<NameConflict>,
+    /// The checks that only warn, and do not hold for what was merged.
+    pub warnings: Vec<Tested>,
     /// True where a commit's author was guessed from the machine: worth a hint.
     pub author_guessed: bool,
 }
@@ -103,6 +105,7 @@ pub(super) struct MergedSnapshot {
     pub(super) snapshot: Snapshot,
     pub(super) tables: Vec<MergedTable>,
     pub(super) names: Vec<NameConflict>,
+    pub(super) warnings: Vec<Tested>,
 }
 
 impl MergedSnapshot {
@@ -160,7 +163,7 @@ impl Repo {
         let working = self.working()?;
         working.check_clean()?;
         let ours = self.require_tip(&working.head, working.tip)?;
-        let mut report = MergeReport { outcome: MergeOutcome::UpToDate, tables: Vec::new(), names: Vec::new(), author_guessed: false };
+        let mut report = MergeReport { outcome: MergeOutcome::UpToDate, tables: Vec::new(), names: Vec::new(), warnings: Vec::new(), author_guessed: false };
         let mut sides = Vec::new();
         for revision in revisions {
             let theirs = self.resolve_in(&working.view, revision)?;
@@ -235,6 +238,7 @@ impl Repo {
             let in_conflict = merged.is_in_conflict();
             report.tables.append(&mut merged.tables);
             report.names.append(&mut merged.names);
+            report.warnings.append(&mut merged.warnings);
             if in_conflict {
                 report.outcome = MergeOutcome::Conflicts;
                 if request.dry_run {

@@ -55,7 +55,7 @@ use crate::table::expression::Expressions;
 
 pub use branch::BranchInfo;
 pub use changes::{Change, NameChange, checks as changed_checks, tables as changed_tables, views as changed_views};
-pub use checks::{CheckInfo, NewCheck, Tested, Violation, merge_checks};
+pub use checks::{CheckInfo, NewCheck, Severity, Tested, Violation, merge_checks};
 pub use commit::{CommitOptions, Committed, Draft};
 pub use config::{Config, Scope, Setting};
 pub use diff::{FIELDS as DIFF_FIELDS, RowDiff, RowDiffs, RowFilter, take_any};

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::checks::Tested;
 use super::merge::{Base, MergedTable, NameConflict};
 use super::merging::no_merge;
 use super::subset::Hidden;
@@ -70,6 +71,14 @@ pub struct ReplayReport {
     pub tables: Vec<MergedTable>,
     /// Its tables and views in conflict as wholes.
     pub names: Vec<NameConflict>,
+    /// The checks that only warn, and do not hold for what was made.
+    pub warnings: Vec<Tested>,
+}
+
+impl ReplayReport {
+    fn new(outcome: ReplayOutcome) -> ReplayReport {
+        ReplayReport { outcome, made: Vec::new(), ended: None, skipped: Vec::new(), tables: Vec::new(), names: Vec::new(), warnings: Vec::new() }
+    }
 }
 
 /// How to lay commits upon others.
@@ -146,7 +155,7 @@ impl Repo {
         let walk = self.graph().walk([start], [below], Order::Topological)?;
         let mut todo = walk.map(|entry| entry.map(|(id, _)| id)).collect::<Result<Vec<CommitId>, _>>()?;
         todo.reverse();
-        let nothing = |outcome| ReplayReport { outcome, made: Vec::new(), ended: None, skipped: Vec::new(), tables: Vec::new(), names: Vec::new() };
+        let nothing = |outcome| ReplayReport::new(outcome);
         // In place already: one line of commits that begins where they are to begin.
         let mut before = upon;
         let mut in_line = true;
@@ -182,7 +191,7 @@ impl Repo {
         let tip = self.require_tip(&working.head, working.tip)?;
         let mut made = None;
         let before = self.snapshot_of(tip)?;
-        self.hold_checks(&[&before], &working.snapshot)?;
+        let mut warnings = self.hold_checks(&[&before], &working.snapshot)?;
         if working.snapshot != before {
             let now = self.environment.now_millis();
             let author = match &merging.author {
@@ -196,7 +205,8 @@ impl Repo {
             made = Some(store_commit(&self.objects, &commit)?);
         }
         let report = self.go_on(&working, &merging, verb, made.unwrap_or(tip), ("--continue", gate))?;
-        Ok(ReplayReport { ended: made, ..report })
+        warnings.extend(report.warnings);
+        Ok(ReplayReport { ended: made, warnings, ..report })
     }
 
     /// Leaves the commit in progress out, and goes on with what is to follow.
@@ -235,8 +245,7 @@ impl Repo {
 
     fn lay(&self, working: &WorkingState, sequence: Sequence<'_>) -> Result<ReplayReport, RepoError> {
         let Sequence { verb, revision, start, mut tip, todo, options, command } = sequence;
-        let mut report =
-            ReplayReport { outcome: ReplayOutcome::UpToDate, made: Vec::new(), ended: None, skipped: Vec::new(), tables: Vec::new(), names: Vec::new() };
+        let mut report = ReplayReport::new(ReplayOutcome::UpToDate);
         let mut snapshot = self.snapshot_of(tip)?;
         let only = todo.len() == 1;
         for (n, id) in todo.iter().enumerate() {
@@ -256,6 +265,7 @@ impl Repo {
             let mut merged = self.merge_snapshots(&base, &snapshot, &theirs, &merge)?;
             self.hide(&mut merged, &hidden)?;
             self.check_merged(&mut merged, &base.snapshot, &snapshot, &theirs)?;
+            report.warnings.append(&mut merged.warnings);
             let message = match (&options.message, verb) {
                 (Some(message), _) if only => message.clone(),
                 (_, Replay::Revert) => format!("Revert \"{}\"\n\nThis takes back commit {id}.", commit.subject()),

@@ -84,7 +84,7 @@ impl Repo {
             let Some(id) = snapshot.tables.remove(name) else { return Err(no_table(&snapshot, name, None)) };
             if !snapshot.checks.is_empty() {
                 let id = Table::load(self.objects(), id)?.id;
-                gone = snapshot.checks.iter().filter(|(_, check)| check.table() == Some(id)).map(|(name, _)| name.clone()).collect();
+                gone = snapshot.checks.iter().filter(|(_, check)| check.rule.table() == Some(id)).map(|(name, _)| name.clone()).collect();
                 gone.iter().for_each(|check| drop(snapshot.checks.remove(check)));
             }
             Ok(snapshot)

@@ -1,6 +1,7 @@
 //! Verbs against a naive twin of refs, with crashes and rivals made on purpose.
 
 mod blame;
+mod checks;
 mod cost;
 mod crash;
 mod diff;

@@ -1,29 +1,45 @@
-//! Rules for the rows of a table: which rows changed since a state that kept them, where a cell is null, and which rows repeat another's cells.
+//! Rules for the rows of a table: which rows changed since a state that kept them, where a cell is null, which rows repeat another's cells, and which refer to
+//! nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, RecordBatch, make_comparator};
+use arrow::compute::SortOptions;
 
 use crate::base::Progress;
 use crate::chunk::Objects;
+use crate::format::node::{Kind, Slice, Values};
 use crate::format::stats::{Scalar, Stats};
+use crate::tree::differ;
 
-use super::diff::{align, column_cells, extend, row_changes};
+use super::column::widen;
+use super::diff::{Aligned, align, column_cells, extend, is_same_slice, row_changes};
 use super::key::{RowHash, RowHasher};
 use super::{Table, TableError};
 
 /// Ranges that are shorter are read together.
 const SHORT: u64 = 64;
-/// Rows of short ranges that are read at once: few, for their cells may be pictures.
+/// Rows of short ranges that are read at once...
 const ROWS_AT_ONCE: usize = 512;
+/// ... and about so many bytes of each column, for their cells may be pictures.
+const BYTES_AT_ONCE: u64 = 16 << 20;
 /// With more rows than this to look for, statistics rule out little.
 const SOUGHT_MAX: usize = 4096;
 
+/// How closely cells of two states are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closely {
+    /// By where they stand: a cell that was written anew counts as changed, whatever it was before, and none is read. For tests that cost no more than reading.
+    Places,
+    /// By what they are: cells that were written anew are read, and so is what they were before.
+    Values,
+}
+
 /// The slots of `new` that hold other rows than `old`, as far as these columns (by index in `new`) tell: rows that came, and rows with a cell that
 /// differs. With `by_name`, whoever reads them does so by their names. Slots of deleted rows may be among them. All slots, where `old` had not the same columns.
-pub fn changed(objects: &Arc<Objects>, old: &Table, new: &Table, columns: &[usize], by_name: bool) -> Result<Vec<Range<u64>>, TableError> {
+pub fn changed(objects: &Arc<Objects>, old: &Table, new: &Table, columns: &[usize], by_name: bool, closely: Closely) -> Result<Vec<Range<u64>>, TableError> {
     let slots = new.slots(objects)?;
     let all = || std::iter::once(0..slots).filter(|all| !all.is_empty()).collect();
     if old.id != new.id {
@@ -45,8 +61,9 @@ pub fn changed(objects: &Arc<Objects>, old: &Table, new: &Table, columns: &[usiz
     let segments = align(objects, old, new)?;
     let mut found = if placed_alike { Vec::new() } else { row_changes(objects, old, new, &segments)?.0 };
     for (before, after) in pairs {
-        for (_, slot) in column_cells(objects, (old, before), (new, after), &segments)? {
-            found.push(slot..slot + 1);
+        match closely {
+            Closely::Places => written(objects, (old, before), (new, after), &segments, &mut found)?,
+            Closely::Values => found.extend(column_cells(objects, (old, before), (new, after), &segments)?.into_iter().map(|(_, slot)| slot..slot + 1)),
         }
     }
     found.sort_by_key(|range| range.start);
@@ -56,6 +73,40 @@ pub fn changed(objects: &Arc<Objects>, old: &Table, new: &Table, columns: &[usiz
         extend(&mut joined, from..range.end.max(from));
     }
     Ok(joined)
+}
+
+/// Whether both states have the same rows in the same places, with the same cells in a column (by index in `new`), as far as ids tell.
+pub fn untouched(old: &Table, new: &Table, column: usize) -> bool {
+    let Some((described, rope)) = new.schema.columns.get(column).zip(new.columns.get(column)) else { return false };
+    let before = old.schema.columns.iter().position(|c| c.id == described.id && c.ty == described.ty).and_then(|i| old.columns.get(i));
+    old.id == new.id && old.spine.is_same(&new.spine) && old.live.is_same(&new.live) && before.is_some_and(|before| before.is_same(rope))
+}
+
+/// Adds the slots at which a column of `new` has cells that stand elsewhere in `old`. Reads nodes alone.
+fn written(
+    objects: &Arc<Objects>,
+    (old, before): (&Table, usize),
+    (new, after): (&Table, usize),
+    segments: &[Aligned],
+    found: &mut Vec<Range<u64>>,
+) -> Result<(), TableError> {
+    let (a, b) = (old.columns[before].get(&**objects)?, new.columns[after].get(&**objects)?);
+    for segment in segments {
+        differ::<Values, TableError>(&**objects, (a, segment.old), (b, segment.new), segment.rows, &mut |pair| {
+            match (&pair.left, &pair.right) {
+                (left, right) if is_same_slice(left, right) => {}
+                // These are at hand.
+                (Slice::Literal(left), Slice::Literal(right)) if left.data_type() == right.data_type() => {
+                    let order = make_comparator(left, right, SortOptions::default())?;
+                    found.extend((0..right.len()).filter(|i| order(*i, *i).is_ne()).map(|i| pair.b + i as u64..pair.b + i as u64 + 1));
+                }
+                (Slice::Constant { value: left, .. }, Slice::Constant { value: right, .. }) if left == right => {}
+                (left, _) => found.push(pair.b..pair.b + Values::rows(left)),
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// The slots that stand in both; each ascends without overlaps.
@@ -72,7 +123,7 @@ pub fn within_both(a: &[Range<u64>], b: &[Range<u64>]) -> Vec<Range<u64>> {
 }
 
 /// Calls `each` with the cells of the live rows of some ranges, which ascend and do not overlap, and with the rows' slots, batch by batch.
-fn visit(
+pub fn visit(
     objects: &Arc<Objects>,
     table: &Arc<Table>,
     ranges: Vec<Range<u64>>,
@@ -82,12 +133,19 @@ fn visit(
 ) -> Result<(), TableError> {
     let mut few = Vec::new();
     let flush = |few: &mut Vec<u64>, each: &mut dyn FnMut(&[u64], &RecordBatch) -> Result<(), TableError>| {
-        for part in few.chunks(ROWS_AT_ONCE) {
+        let mut rest = few.as_slice();
+        while !rest.is_empty() {
             if progress.interrupted() {
                 return Err(TableError::Interrupted);
             }
+            let mut rows = rest.len().min(ROWS_AT_ONCE);
+            for column in columns {
+                rows = table.reader(objects, *column)?.slots_within(&rest[..rows], BYTES_AT_ONCE)?.clamp(1, rows);
+            }
+            let (part, later) = rest.split_at(rows);
             each(part, &table.take(objects, part, columns)?)?;
             progress.advance(part.len() as u64);
+            rest = later;
         }
         few.clear();
         Ok(())
@@ -183,14 +241,7 @@ pub fn repeated(
     if first.is_empty() {
         return Ok(found);
     }
-    let mut elsewhere = without(table.slots(objects)?, ranges);
-    if bounds.len() <= SOUGHT_MAX {
-        for (n, column) in columns.iter().enumerate() {
-            let Some(mut sought) = bounds.iter().map(|row| row.get(n).cloned().flatten()).collect::<Option<Vec<Scalar>>>() else { continue };
-            sought.sort_by(|a, b| a.compare(b).unwrap_or(std::cmp::Ordering::Equal));
-            elsewhere = table.prune(objects, *column, &|stats, _| may_hold(stats, &sought), elsewhere)?;
-        }
-    }
+    let elsewhere = where_may_be(objects, table, columns, &bounds, without(table.slots(objects)?, ranges))?;
     visit(objects, table, elsewhere, columns, progress, &mut |slots, batch| {
         for ((slot, hash), i) in slots.iter().zip(hasher.hash(batch.columns())?).zip(0..) {
             // Once is enough: the others of its kind within the ranges are found already.
@@ -202,6 +253,107 @@ pub fn repeated(
         }
         Ok(())
     })?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Of these ranges, what may hold one of these rows of cells, by the statistics of each column.
+fn where_may_be(
+    objects: &Arc<Objects>,
+    table: &Table,
+    columns: &[usize],
+    bounds: &[Vec<Option<Scalar>>],
+    mut ranges: Vec<Range<u64>>,
+) -> Result<Vec<Range<u64>>, TableError> {
+    if bounds.len() > SOUGHT_MAX {
+        return Ok(ranges);
+    }
+    for (n, column) in columns.iter().enumerate() {
+        let Some(mut sought) = bounds.iter().map(|row| row.get(n).cloned().flatten()).collect::<Option<Vec<Scalar>>>() else { continue };
+        sought.sort_by(|a, b| a.compare(b).unwrap_or(std::cmp::Ordering::Equal));
+        ranges = table.prune(objects, *column, &|stats, _| may_hold(stats, &sought), ranges)?;
+    }
+    Ok(ranges)
+}
+
+/// Columns of a table, by index.
+pub type Columns<'a> = (&'a Arc<Table>, &'a [usize]);
+
+/// Rows of cells that are looked for elsewhere: their hashes, and their values as far as these are few.
+#[derive(Default)]
+struct Sought {
+    keys: HashSet<RowHash>,
+    bounds: Vec<Vec<Option<Scalar>>>,
+}
+
+impl Sought {
+    /// The cells of live rows within ranges; those with a null among them are left out.
+    fn read(
+        objects: &Arc<Objects>,
+        (table, columns): Columns<'_>,
+        ranges: &[Range<u64>],
+        hasher: &RowHasher,
+        progress: &dyn Progress,
+    ) -> Result<Sought, TableError> {
+        let mut sought = Sought::default();
+        visit(objects, table, ranges.to_vec(), columns, progress, &mut |_, batch| {
+            let wide = batch.columns().iter().zip(hasher.storage()).map(|(cells, storage)| widen(cells.clone(), storage)).collect::<Result<Vec<_>, _>>()?;
+            for (hash, i) in hasher.hash(&wide)?.into_iter().zip(0..) {
+                if !has_null(batch, i) && sought.keys.insert(hash) && sought.bounds.len() <= SOUGHT_MAX {
+                    sought.bounds.push(wide.iter().map(|cells| exactly(Stats::of(&cells.slice(i, 1)))).collect());
+                }
+            }
+            Ok(())
+        })?;
+        Ok(sought)
+    }
+}
+
+/// The slots of live rows of the one table whose cells are those of no row of the other; rows with a null among them are passed over. Within `ranges`, which ascend and do not
+/// overlap, all rows are tested; outside of them, those that had their cells from a row that `before`, an older state of the other table, had and that is gone or changed. Both
+/// sides' cells are compared as what `hasher` hashes. Keeps a hash for each row of cells that is looked for.
+pub fn dangling(
+    objects: &Arc<Objects>,
+    one: Columns<'_>,
+    other: Columns<'_>,
+    ranges: &[Range<u64>],
+    before: Option<Columns<'_>>,
+    hasher: &RowHasher,
+    progress: &dyn Progress,
+) -> Result<Vec<u64>, TableError> {
+    let sought = Sought::read(objects, one, ranges, hasher, progress)?;
+    let lost = match before {
+        Some((old, columns)) => Sought::read(objects, (old, columns), &changed(objects, other.0, old, columns, false, Closely::Values)?, hasher, progress)?,
+        None => Sought::default(),
+    };
+    let mut missing: HashSet<RowHash> = sought.keys.union(&lost.keys).copied().collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let whole = |table: &Table| -> Result<Vec<Range<u64>>, TableError> { Ok(without(table.slots(objects)?, &[])) };
+    let bounds: Vec<_> = sought.bounds.iter().chain(&lost.bounds).cloned().collect();
+    let perhaps = where_may_be(objects, other.0, other.1, &bounds, whole(other.0)?)?;
+    drop((sought, bounds));
+    visit(objects, other.0, perhaps, other.1, progress, &mut |_, batch| {
+        for hash in hasher.hash(batch.columns())? {
+            missing.remove(&hash);
+        }
+        Ok(())
+    })?;
+    let mut found = Vec::new();
+    let mut look = |ranges: Vec<Range<u64>>| {
+        visit(objects, one.0, ranges, one.1, progress, &mut |slots, batch| {
+            let hashes = hasher.hash(batch.columns())?;
+            found.extend(slots.iter().zip(hashes).zip(0..).filter(|((_, hash), i)| missing.contains(hash) && !has_null(batch, *i)).map(|((slot, _), _)| *slot));
+            Ok(())
+        })
+    };
+    if !missing.is_empty() {
+        look(ranges.to_vec())?;
+    }
+    if lost.keys.iter().any(|key| missing.contains(key)) {
+        look(where_may_be(objects, one.0, one.1, &lost.bounds, without(one.0.slots(objects)?, ranges))?)?;
+    }
     found.sort_unstable();
     Ok(found)
 }
@@ -226,7 +378,7 @@ fn may_hold(stats: &Stats, sought: &[Scalar]) -> bool {
 }
 
 /// The slots below `slots` that are in none of the ranges.
-fn without(slots: u64, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+pub fn without(slots: u64, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
     let (mut at, mut left) = (0, Vec::new());
     for range in ranges {
         extend(&mut left, at..range.start.max(at));

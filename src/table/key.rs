@@ -29,6 +29,11 @@ impl RowHasher {
         Ok(RowHasher { storage, converter })
     }
 
+    /// The storage types that cells are hashed as.
+    pub fn storage(&self) -> &[DataType] {
+        &self.storage
+    }
+
     /// The hash of each row; `columns` are cast to the storage types first.
     pub fn hash(&self, columns: &[ArrayRef]) -> Result<Vec<RowHash>, TableError> {
         if columns.len() != self.storage.len() {

@@ -3,6 +3,7 @@
 //! Knows chunks and trees; knows no commits, no refs, no SQL and no file formats.
 
 pub mod arrange;
+pub mod cells;
 pub mod changes;
 pub mod check;
 pub mod column;

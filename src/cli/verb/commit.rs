@@ -60,6 +60,7 @@ impl Commit {
             super::check::show(context, broken)?;
         }
         let made = made?;
+        super::check::warn(context, &made.warnings);
         let changes = describe::tables(&repo, &made.tables)?;
         let views = describe::others(&made.views, &[]);
         if context.ui.json {
@@ -67,7 +68,9 @@ impl Commit {
             let tables: Vec<_> = changes.iter().map(describe::TableChange::json).collect();
             let views: Vec<_> = views.iter().map(describe::TableChange::json).collect();
             let parents: Vec<String> = made.commit.parents.iter().map(|p| p.to_string()).collect();
-            writeln!(out, "{}", json!({"commit": made.id.to_string(), "parents": parents, "message": made.commit.message, "tables": tables, "views": views}))?;
+            let warnings = super::check::warnings(&made.warnings);
+            let line = json!({"commit": made.id.to_string(), "parents": parents, "message": made.commit.message, "tables": tables, "views": views, "warnings": warnings});
+            writeln!(out, "{line}")?;
             out.finish()?;
         } else {
             let place = head_text(&made.head);

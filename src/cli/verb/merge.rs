@@ -12,7 +12,7 @@ use crate::cli::hooks::Hooks;
 use crate::cli::hooks::gate::HookGate;
 use crate::cli::ui::format;
 use crate::history::short;
-use crate::repo::{CommitOptions, MergeOutcome, MergeReport, MergeRequest, MergedTable};
+use crate::repo::{CommitOptions, MergeOutcome, MergeReport, MergeRequest, MergedTable, Tested};
 use crate::table::merge::Side;
 
 /// Conflicts shown in a terminal; --json lists all.
@@ -28,7 +28,7 @@ pub const SHOWN_MAX: usize = 20;
 /// Several revisions are merged one after the other into one commit; that is refused where they disagree.
 ///
 /// With --json, a line for each conflict: {"table", "kind", "key" or "row", "column", "base", "ours", "theirs"}; without conflicts one line {"outcome":
-/// "up-to-date|fast-forward|merged|squashed", "commit"}.
+/// "up-to-date|fast-forward|merged|squashed", "commit", "warnings"}.
 ///
 /// Examples:
 ///
@@ -125,7 +125,8 @@ impl Merge {
             }
             let options = hooks.before_commit(&CommitOptions { message: self.message, ..CommitOptions::default() })?;
             let made = repo.commit(&options)?;
-            done(context, "merged", made.id, &pending.merging.revision)?;
+            super::check::warn(context, &made.warnings);
+            done(context, "merged", made.id, &pending.merging.revision, &made.warnings)?;
             return hooks.committed(&made, head);
         }
         let gate = HookGate::of_merge(&hooks);
@@ -139,6 +140,7 @@ impl Merge {
             gate: Some(&gate),
         };
         let report = repo.merge(&self.revisions, &request).map_err(|error| gate.told(error))?;
+        super::check::warn(context, &report.warnings);
         let named = self.revisions.join(", ");
         let (outcome, commit) = match &report.outcome {
             MergeOutcome::UpToDate => ("up-to-date", None),
@@ -153,7 +155,8 @@ impl Merge {
         };
         if ui.json {
             let mut out = ui.page();
-            writeln!(out, "{}", json!({ "outcome": outcome, "commit": commit.map(|id| id.to_string()) }))?;
+            let warnings = super::check::warnings(&report.warnings);
+            writeln!(out, "{}", json!({ "outcome": outcome, "commit": commit.map(|id| id.to_string()), "warnings": warnings }))?;
             out.finish()?;
             return after(&hooks, head, &report.outcome, request.dry_run);
         }
@@ -184,10 +187,10 @@ fn after(hooks: &Hooks, head: Option<CommitId>, outcome: &MergeOutcome, dry_run:
 }
 
 /// Says that what was in progress is committed.
-fn done(context: &Context, outcome: &str, id: CommitId, revision: &str) -> Result<(), CliError> {
+fn done(context: &Context, outcome: &str, id: CommitId, revision: &str, warnings: &[Tested]) -> Result<(), CliError> {
     if context.ui.json {
         let mut out = context.ui.out();
-        writeln!(out, "{}", json!({ "outcome": outcome, "commit": id.to_string() }))?;
+        writeln!(out, "{}", json!({ "outcome": outcome, "commit": id.to_string(), "warnings": super::check::warnings(warnings) }))?;
         return Ok(out.finish()?);
     }
     context.ui.note(format!("Merged {revision} as {}", short(&id)));

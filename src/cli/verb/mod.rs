@@ -5,7 +5,7 @@ mod blame;
 mod branch;
 mod cache;
 mod cat;
-mod check;
+pub mod check;
 mod cherry_pick;
 mod clone;
 mod column;

@@ -11,8 +11,9 @@ use crate::chunk::Objects;
 use crate::format::Type;
 use crate::format::snapshot::Snapshot;
 use crate::query::expressions;
-use crate::repo::{CommitOptions, NewCheck, OpenOptions, Repo, RepoError};
+use crate::repo::{CommitOptions, NewCheck, OpenOptions, Repo, RepoError, Severity};
 use crate::table::Table;
+use crate::table::check::Closely;
 use crate::table::write::RowWriter;
 
 type Row = (Option<i64>, Option<String>);
@@ -136,7 +137,7 @@ proptest! {
         let objects = repo.objects().clone();
         repo.create_table("t", &columns(), &[], "create").unwrap();
         for (name, new) in rules() {
-            assert!(repo.add_check(name, &new, false, 0, "check").unwrap().1);
+            assert!(repo.add_check(name, &new, Severity::Error, false, 0, "check").unwrap().1);
         }
         // A state that keeps them all, to begin with.
         let mut slots = Slots::new();
@@ -159,7 +160,7 @@ proptest! {
             table = apply(&objects, &table, &mut slots, change);
             let after = with_table(&repo, &table);
             let expected = naive(&slots);
-            let whole = repo.run_checks(&[], None, 0).unwrap();
+            let whole = repo.run_checks(&[], None, None, 0).unwrap();
             for tested in &whole {
                 prop_assert_eq!(tested.failing, expected.get(tested.check.as_str()).map_or(0, |slots| slots.len() as u64), "{} {:?}", tested.check, slots);
             }
@@ -198,7 +199,7 @@ fn rows_that_two_states_kept_each_for_itself_may_still_be_alike() {
     repo.create_table("t", &columns(), &[], "create").unwrap();
     let base = append(&objects, &repo.table("t", None).unwrap(), &[(Some(1), None), (Some(2), None)]);
     with_table(&repo, &base);
-    repo.add_check("once", &NewCheck::Unique { table: "t".into(), columns: vec!["n".into()] }, false, 9, "check").unwrap();
+    repo.add_check("once", &NewCheck::Unique { table: "t".into(), columns: vec!["n".into()] }, Severity::Error, false, 9, "check").unwrap();
     let of = |table: &Table| with_table(&repo, table);
     let cell = |n: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![n])) };
     let ours = base.set_cells(&objects, 0, &[0], &cell(5)).unwrap();
@@ -223,7 +224,7 @@ fn only_changed_rows_are_read() {
     let quiet: Arc<dyn crate::base::Progress> = Arc::new(NoProgress);
     // A predicate that statistics cannot settle, so that whatever is asked for is read.
     let predicate = expressions().predicate(&edited, "abs(n) + length(t) > 6").unwrap();
-    let ranges = crate::table::check::changed(&objects, &table, &edited, &predicate.columns(), true).unwrap();
+    let ranges = crate::table::check::changed(&objects, &table, &edited, &predicate.columns(), true, Closely::Places).unwrap();
     assert_eq!(ranges, [9_000..9_001]);
     let counting = Counting::default();
     let seen = counting.0.clone();
@@ -246,6 +247,56 @@ fn only_changed_rows_are_read() {
     assert!(crate::table::check::nulls(&objects, &twice, &one, &[0, 1], &*quiet).unwrap().is_empty());
 }
 
+/// A commit of 100 changed cells tests its predicate on those alone: of the column next to nothing is read, by a process that knows nothing yet.
+fn a_predicate_reads_little(rows: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let first = repo(dir.path(), true);
+    let columns = [("n".to_owned(), Type::INT64)];
+    first.create_table("t", &columns, &[], "create").unwrap();
+    let value = |row: u64| (crate::format::mix::mix(row) >> 1) as i64;
+    let mut writer = RowWriter::new(first.objects(), &first.table("t", None).unwrap(), &columns).unwrap();
+    let table = first.table("t", None).unwrap();
+    for from in (0..rows).step_by(100_000) {
+        let values: ArrayRef = Arc::new(Int64Array::from_iter_values((from..rows.min(from + 100_000)).map(value)));
+        writer.push(&RecordBatch::try_new(table.schema.arrow(&[0]), vec![values]).unwrap(), &[]).unwrap();
+    }
+    let table = table.append(first.objects(), writer.finish().unwrap()).unwrap();
+    with_table(&first, &table);
+    // Statistics cannot settle it.
+    let new = NewCheck::Predicate { table: "t".into(), sql: "n % 3 <> 7 AND n <> 5".into() };
+    assert!(first.add_check("odd", &new, Severity::Error, false, 9, "check").unwrap().1);
+    commit(&first).unwrap();
+    for wrong in [false, true] {
+        let slots: std::collections::BTreeSet<u64> = (0..100).map(|i| crate::format::mix::mix(i + 1_000_000) % rows).collect();
+        let mut values: Vec<i64> = slots.iter().map(|slot| value(*slot) / 2).collect();
+        values[17] = if wrong { 5 } else { 6 };
+        let slots: Vec<u64> = slots.into_iter().collect();
+        let values: ArrayRef = Arc::new(Int64Array::from(values));
+        with_table(&first, &first.table("t", None).unwrap().set_cells(first.objects(), 0, &slots, &values).unwrap());
+        let fresh = repo(dir.path(), true);
+        let before = fresh.objects().reads();
+        match commit(&fresh) {
+            Ok(()) => assert!(!wrong),
+            Err(RepoError::Checks { broken }) => assert!(wrong && broken[0].failing == 1 && broken[0].violations[0].slot == Some(slots[17])),
+            Err(other) => panic!("{other}"),
+        }
+        let read = fresh.objects().reads().bytes - before.bytes;
+        println!("{rows} rows, 100 cells changed: a commit with a predicate reads {read} bytes of blocks and nodes, the column has {}", rows * 8);
+        assert!(read > 0 && read < rows * 8 / 100, "{read}");
+    }
+}
+
+#[test]
+fn a_predicate_reads_what_changed() {
+    a_predicate_reads_little(1_000_000);
+}
+
+#[test]
+#[ignore = "long: 10,000,000 rows"]
+fn a_predicate_reads_what_changed_of_ten_million_rows() {
+    a_predicate_reads_little(10_000_000);
+}
+
 /// Counts the rows that were read.
 #[derive(Default)]
 struct Counting(Arc<std::sync::atomic::AtomicU64>);
@@ -263,7 +314,7 @@ fn without_sql_and_with_a_column_renamed_the_commit_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let with = repo(dir.path(), true);
     with.create_table("t", &columns(), &[], "create").unwrap();
-    with.add_check("least", &NewCheck::Predicate { table: "t".into(), sql: "n >= 0".into() }, false, 9, "check").unwrap();
+    with.add_check("least", &NewCheck::Predicate { table: "t".into(), sql: "n >= 0".into() }, Severity::Error, false, 9, "check").unwrap();
     let without = repo(dir.path(), false);
     assert!(matches!(commit(&without), Err(RepoError::NoSql { .. })));
     commit(&with).unwrap();

@@ -8,7 +8,7 @@ use arrow::datatypes::Int64Type;
 
 use super::support::*;
 use crate::query::*;
-use crate::repo::{CommitOptions, NewCheck, OpenOptions, Repo};
+use crate::repo::{CommitOptions, NewCheck, OpenOptions, Repo, Severity};
 
 fn cell(session: &Session, expression: &str) -> String {
     let answer = drawn(&ask(session, &format!("SELECT {expression} AS x")));
@@ -156,10 +156,13 @@ fn a_repository_describes_itself() {
     run("CREATE TABLE t AS SELECT column1 AS id, column2 AS s FROM (VALUES (1, 'a'), (2, 'b'))");
     run("ALTER TABLE t ADD COLUMN one int DEFAULT 1");
     run("CREATE VIEW v AS SELECT id FROM t");
-    repo.add_check("some", &NewCheck::Predicate { table: "t".into(), sql: "id > 0".into() }, false, 10, "check").unwrap();
-    repo.add_check("all", &NewCheck::NotNull { table: "t".into(), columns: vec!["id".into(), "s".into()] }, false, 10, "check").unwrap();
+    repo.add_check("some", &NewCheck::Predicate { table: "t".into(), sql: "id > 0".into() }, Severity::Error, false, 10, "check").unwrap();
+    repo.add_check("all", &NewCheck::NotNull { table: "t".into(), columns: vec!["id".into(), "s".into()] }, Severity::Error, false, 10, "check").unwrap();
     assert_eq!(drawn(&ask(&session, "SELECT * FROM dsv.views")), "name|sql\nv|SELECT id FROM t");
-    assert_eq!(drawn(&ask(&session, "SELECT * FROM checks")), "name|kind|table|columns|sql\nall|not-null|t|[id, s]|\nsome|predicate|t|[]|id > 0");
+    assert_eq!(
+        drawn(&ask(&session, "SELECT * FROM checks")),
+        "name|kind|table|columns|sql|severity\nall|not-null|t|[id, s]||error\nsome|predicate|t|[]|id > 0|error"
+    );
     let chunks = "SELECT \"column\", slot, rows, kind, min, max FROM dsv.chunks WHERE \"table\" = 't'";
     assert_eq!(drawn(&ask(&session, chunks)), "column|slot|rows|kind|min|max\nid|0|2|literal|1|2\ns|0|2|literal|a|b\none|0|2|constant|1|1");
     // A revision by a time.

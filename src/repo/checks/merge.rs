@@ -35,9 +35,10 @@ pub fn merge_checks(base: &Checks, ours: &Checks, theirs: &Checks, strategy: Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::check::Rule;
 
     fn checks(sql: &[Option<u8>]) -> Checks {
-        let one = |(n, sql): (usize, &Option<u8>)| sql.map(|sql| (n.to_string(), Check::Query { sql: sql.to_string() }));
+        let one = |(n, sql): (usize, &Option<u8>)| sql.map(|sql| (n.to_string(), Rule::Query { sql: sql.to_string() }.into()));
         sql.iter().enumerate().filter_map(one).collect()
     }
 

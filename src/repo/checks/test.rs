@@ -1,17 +1,16 @@
 //! Testing checks: whole, or only what changed since states that kept them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::rules::Bench;
 use super::{Tested, Violation};
-use crate::base::{ColumnId, TableId, TableObjectId};
-use crate::format::check::Check;
+use crate::base::{TableId, TableObjectId};
+use crate::format::check::{Check, Rule};
 use crate::format::snapshot::Snapshot;
 use crate::repo::{Repo, RepoError};
-use crate::table::check::{changed, nulls, repeated, within_both};
 use crate::table::expression::{ExpressionError, Expressions};
 use crate::table::{Table, TableError};
 
@@ -19,18 +18,12 @@ use crate::table::{Table, TableError};
 const LISTED_MAX: usize = 10;
 
 /// The tables of a snapshot by their id: name, object, and the table.
-type ById = HashMap<TableId, (String, TableObjectId, Arc<Table>)>;
+pub(super) type ById = HashMap<TableId, (String, TableObjectId, Arc<Table>)>;
 
 /// A snapshot that kept its checks.
-struct Before<'a> {
+pub(super) struct Before<'a> {
     snapshot: &'a Snapshot,
-    tables: ById,
-}
-
-/// Rows of a table that break a check: what is wrong with each, and where.
-struct Broken {
-    /// The slot, the columns to show, by index, and what is wrong.
-    rows: Vec<(u64, Vec<usize>, String)>,
+    pub(super) tables: ById,
 }
 
 impl Repo {
@@ -41,19 +34,22 @@ impl Repo {
         Ok(self.test_checks(before, after, None, usize::MAX)?.into_iter().flat_map(|tested| tested.violations).collect())
     }
 
-    /// Tests checks whole, those of these names or all, in the working state or at a revision; each lists up to `listed_max` violations.
-    pub fn run_checks(&self, names: &[String], at: Option<&str>, listed_max: usize) -> Result<Vec<Tested>, RepoError> {
+    /// Tests checks, those of these names or all, in the working state or at a revision: whole, or with `since` on what differs from that revision, as a commit upon it would. Each lists
+    /// up to `listed_max` violations.
+    pub fn run_checks(&self, names: &[String], at: Option<&str>, since: Option<&str>, listed_max: usize) -> Result<Vec<Tested>, RepoError> {
         let snapshot = self.snapshot(at)?;
+        let before = since.map(|since| self.snapshot_at(since)).transpose()?;
         if let Some(name) = names.iter().find(|name| !snapshot.checks.contains_key(*name)) {
             return Err(super::keep::no_check(&snapshot, name, at));
         }
-        self.test_checks(&[], &snapshot, (!names.is_empty()).then_some(names), listed_max)
+        self.test_checks(&before.iter().collect::<Vec<_>>(), &snapshot, (!names.is_empty()).then_some(names), listed_max)
     }
 
-    /// Fails where a snapshot that is to follow these breaks its checks.
-    pub(crate) fn hold_checks(&self, before: &[&Snapshot], after: &Snapshot) -> Result<(), RepoError> {
-        let broken: Vec<Tested> = self.test_checks(before, after, None, LISTED_MAX)?.into_iter().filter(|tested| !tested.holds()).collect();
-        if broken.is_empty() { Ok(()) } else { Err(RepoError::Checks { broken }) }
+    /// Fails where a snapshot that is to follow these breaks its checks; returns what breaks those that only warn.
+    pub(crate) fn hold_checks(&self, before: &[&Snapshot], after: &Snapshot) -> Result<Vec<Tested>, RepoError> {
+        let broken = self.test_checks(before, after, None, LISTED_MAX)?.into_iter().filter(|tested| !tested.holds());
+        let (broken, warnings): (Vec<Tested>, Vec<Tested>) = broken.partition(Tested::refuses);
+        if broken.is_empty() { Ok(warnings) } else { Err(RepoError::Checks { broken }) }
     }
 
     pub(super) fn test_checks(&self, before: &[&Snapshot], after: &Snapshot, names: Option<&[String]>, listed_max: usize) -> Result<Vec<Tested>, RepoError> {
@@ -67,18 +63,18 @@ impl Repo {
             if names.is_some_and(|names| !names.contains(name)) {
                 continue;
             }
-            let had: Vec<&Before<'_>> = before.iter().filter(|b| b.snapshot.checks.values().any(|known| known == check)).collect();
-            let table = check.table().and_then(|id| now.get(&id)).map(|(name, ..)| name.clone());
-            let mut tested = Tested { check: name.clone(), table, failing: 0, violations: Vec::new() };
+            // What was only warned of may have been broken all along.
+            let kept = |known: &Check| known.rule == check.rule && known.severity >= check.severity;
+            let had: Vec<&Before<'_>> = before.iter().filter(|b| b.snapshot.checks.values().any(kept)).collect();
+            let table = check.rule.table().and_then(|id| now.get(&id)).map(|(name, ..)| name.clone());
+            let mut tested = Tested::new(name, check, table);
             self.progress().start(&format!("testing {name}"), None, crate::base::progress::Unit::Rows);
-            match self.test(check, &had, after, &now, listed_max, &mut tested) {
+            match self.test(&check.rule, &had, after, &now, listed_max, &mut tested) {
                 Ok(()) => {}
                 Err(Stop::Unfit(why)) => {
-                    tested.failing = 1;
-                    let table = check.table().and_then(|id| Some((id, now.get(&id)?.0.clone())));
-                    let detail = format!("cannot be evaluated: {why}");
-                    tested.violations =
-                        vec![Violation { check: name.clone(), table, slot: None, row: None, key: None, columns: Vec::new(), cells: None, detail }];
+                    (tested.failing, tested.fits) = (1, false);
+                    let table = check.rule.table().and_then(|id| Some((id, now.get(&id)?.0.clone())));
+                    tested.violations = vec![Violation::whole(name, table, format!("cannot be evaluated: {why}"))];
                 }
                 Err(Stop::Error(error)) => return Err(error),
             }
@@ -88,7 +84,7 @@ impl Repo {
         Ok(all)
     }
 
-    fn loaded(&self, snapshot: &Snapshot) -> Result<ById, RepoError> {
+    pub(super) fn loaded(&self, snapshot: &Snapshot) -> Result<ById, RepoError> {
         let mut found = ById::new();
         for (name, id) in &snapshot.tables {
             let table = Table::load(self.objects(), *id)?;
@@ -97,71 +93,22 @@ impl Repo {
         Ok(found)
     }
 
-    fn sql(&self, check: &str) -> Result<&Arc<dyn Expressions>, RepoError> {
+    pub(super) fn sql(&self, check: &str) -> Result<&Arc<dyn Expressions>, RepoError> {
         self.expressions().ok_or_else(|| RepoError::NoSql { check: check.to_owned() })
     }
 
-    fn test(&self, check: &Check, had: &[&Before<'_>], after: &Snapshot, now: &ById, listed_max: usize, tested: &mut Tested) -> Result<(), Stop> {
+    fn test(&self, rule: &Rule, had: &[&Before<'_>], after: &Snapshot, now: &ById, listed_max: usize, tested: &mut Tested) -> Result<(), Stop> {
         let objects = self.objects();
-        let Some(id) = check.table() else { return self.test_query(check, had, after, listed_max, tested) };
+        let Some(id) = rule.table() else { return self.test_query(rule, had, after, listed_max, tested) };
         let (name, object, table) = now.get(&id).ok_or_else(|| Stop::Unfit("its table is gone".to_owned()))?;
-        let same = had.iter().any(|b| b.tables.get(&id).is_some_and(|(_, known, _)| known == object));
-        let since = |columns: &[usize], by_name: bool, many: bool| -> Result<Vec<Range<u64>>, TableError> {
-            let mut ranges: Vec<Range<u64>> = std::iter::once(0..table.slots(objects)?).filter(|all| !all.is_empty()).collect();
-            // Rows that two states kept each for itself need not be unlike each other.
-            for known in had.iter().take(if many { usize::MAX } else { 1 }) {
-                if let Some((.., old)) = known.tables.get(&id) {
-                    ranges = within_both(&ranges, &changed(objects, old, table, columns, by_name)?);
-                }
-            }
-            Ok(ranges)
-        };
-        let places = || -> Result<Vec<usize>, Stop> {
-            let place = |id: &ColumnId| table.schema.columns.iter().position(|c| c.id == *id);
-            check.columns().iter().map(|id| place(id).ok_or_else(|| Stop::Unfit("a column of it is gone".to_owned()))).collect()
-        };
-        let named = |i: usize| table.schema.columns.get(i).map(|c| c.name.as_str()).unwrap_or_default();
-        let broken = match check {
-            Check::Predicate { sql, .. } => {
-                let expressions = self.sql(&tested.check)?;
-                if same {
-                    return Ok(());
-                }
-                let predicate = expressions.predicate(table, sql)?;
-                let columns = predicate.columns();
-                let slots = predicate.false_rows(objects, since(&columns, true, true)?, self.progress())?;
-                let detail = format!("{sql} is false");
-                Broken { rows: slots.into_iter().map(|slot| (slot, columns.clone(), detail.clone())).collect() }
-            }
-            Check::NotNull { .. } => {
-                let columns = places()?;
-                if same {
-                    return Ok(());
-                }
-                let found = nulls(objects, table, &since(&columns, false, true)?, &columns, &**self.progress())?;
-                let detail = |columns: &[usize]| format!("{} is null", columns.iter().map(|i| named(*i)).collect::<Vec<_>>().join(", "));
-                Broken { rows: found.into_iter().map(|(slot, columns)| (slot, columns.clone(), detail(&columns))).collect() }
-            }
-            Check::Unique { .. } => {
-                let columns = places()?;
-                if same {
-                    return Ok(());
-                }
-                let found = repeated(objects, table, &since(&columns, false, false)?, &columns, &**self.progress())?;
-                let names = columns.iter().map(|i| named(*i)).collect::<Vec<_>>().join(", ");
-                let mut rows = Vec::with_capacity(found.len());
-                for (slot, other) in found {
-                    let other = match rows.len() < listed_max {
-                        true => table.row_ids(objects, other..other + 1)?.first().map(ToString::to_string).unwrap_or_default(),
-                        false => String::new(),
-                    };
-                    rows.push((slot, columns.clone(), format!("row {other} has the same {names}")));
-                }
-                Broken { rows }
-            }
-            Check::Query { .. } => return Ok(()),
-        };
+        let bench = Bench { repo: self, check: &tested.check, rule, had, now, object, table, listed_max };
+        let broken = bench.broken()?;
         tested.failing = broken.rows.len() as u64;
+        if let Some(detail) = broken.whole {
+            tested.failing = 1;
+            let violation = Violation::whole(&tested.check, Some((id, name.clone())), detail);
+            tested.violations.push(Violation { columns: rule.columns().to_vec(), ..violation });
+        }
         for (slot, columns, detail) in broken.rows.into_iter().take(listed_max) {
             let key = table.schema.key_indices();
             let key = if key.is_empty() { None } else { Some(table.take(objects, &[slot], &key)?) };
@@ -179,9 +126,9 @@ impl Repo {
         Ok(())
     }
 
-    fn test_query(&self, check: &Check, had: &[&Before<'_>], after: &Snapshot, listed_max: usize, tested: &mut Tested) -> Result<(), Stop> {
+    fn test_query(&self, rule: &Rule, had: &[&Before<'_>], after: &Snapshot, listed_max: usize, tested: &mut Tested) -> Result<(), Stop> {
         let expressions = self.sql(&tested.check)?;
-        let sql = check.sql().unwrap_or_default();
+        let sql = rule.sql().unwrap_or_default();
         let read = reads(&**expressions, sql, after)?;
         let same = |name: &String, before: &Snapshot| match (after.tables.get(name), after.views.get(name)) {
             (Some(table), _) => before.tables.get(name) == Some(table),
@@ -227,7 +174,7 @@ fn reads(expressions: &dyn Expressions, sql: &str, snapshot: &Snapshot) -> Resul
 }
 
 /// Why a test ends early.
-enum Stop {
+pub(super) enum Stop {
     /// The check means nothing for the data that is there.
     Unfit(String),
     /// It could not be tested.

@@ -64,7 +64,7 @@ fn change(repo: &Repo, rows: u64, n: u64, seed: u64) {
 }
 
 fn spent(after: Reads, before: Reads) -> Reads {
-    Reads { blocks: after.blocks - before.blocks, nodes: after.nodes - before.nodes }
+    Reads { blocks: after.blocks - before.blocks, nodes: after.nodes - before.nodes, bytes: after.bytes - before.bytes }
 }
 
 fn table(repo: &Repo, revision: &str) -> Table {

@@ -50,7 +50,7 @@ fn checks_that_make_no_sense_are_refused() {
     s.file("pets.csv", "id,label,weight\n1,cat,4.5\n2,dog,20\n");
     s.ok(["import", "pets", "pets.csv", "--key", "id"]);
     s.ok(["check", "add", "heavy", "--table", "pets", "weight > 0"]);
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 28] = [
         (&["check", "add", "heavy", "--table", "pets", "weight > 1"], &["check 'heavy' exists already"]),
         (&["check", "add", "x", "--table", "pet", "weight > 1"], &["no table 'pet'", "'pets'"]),
         (&["check", "add", "x", "--table", "pets", "wieght > 1"], &["no column 'wieght'", "weight"]),
@@ -61,6 +61,22 @@ fn checks_that_make_no_sense_are_refused() {
         (&["check", "add", "x", "--table", "pets", "--unique", "lable"], &["lable", "'label'"]),
         (&["check", "add", "x", "--query", "SELECT * FROM main.pets"], &["one version alone"]),
         (&["check", "add", "x", "--query", "DROP TABLE pets"], &["only reads"]),
+        (&["check", "add", "x", "--table", "pets", "--range", "weight"], &["COL=MIN..MAX"]),
+        (&["check", "add", "x", "--table", "pets", "--range", "weight=.."], &["no range", "0..1"]),
+        (&["check", "add", "x", "--table", "pets", "--range", "weight=9..1"], &["empty"]),
+        (&["check", "add", "x", "--table", "pets", "--range", "weight=some..1"], &["'some'", "'weight'"]),
+        (&["check", "add", "x", "--table", "pets", "--matches", "label=(a"], &["'(a'", "unclosed group"]),
+        (&["check", "add", "x", "--table", "pets", "--matches", "id=a"], &["only in text"]),
+        (&["check", "add", "x", "--table", "pets", "--references", "id=pets"], &["TABLE(COL"]),
+        (&["check", "add", "x", "--table", "pets", "--references", "id=pest(id)"], &["no table 'pest'", "'pets'"]),
+        (&["check", "add", "x", "--table", "pets", "--references", "id,label=pets(id)"], &["as many"]),
+        (&["check", "add", "x", "--table", "pets", "--references", "id=pets(label)"], &["cannot refer"]),
+        (&["check", "add", "x", "--table", "pets", "--decodes", "label"], &["holds no media"]),
+        (&["check", "add", "x", "--table", "pets", "--no-near-duplicates", "id"], &["image, embedding or text"]),
+        (&["check", "add", "x", "--table", "pets", "--no-near-duplicates", "label=7"], &["0.3 to 1"]),
+        (&["check", "add", "x", "--table", "pets", "--distribution", "weight", "--like", "v9", "--within", "0.1"], &["'v9'"]),
+        (&["check", "add", "x", "--table", "pets", "--distribution", "weight", "--like", "main", "--within", "0.1"], &["main"]),
+        (&["check", "run", "--since", "v9"], &["'v9'"]),
         (&["check", "run", "heavi"], &["no check 'heavi'", "'heavy'"]),
         (&["check", "drop", "heavi"], &["no check 'heavi'", "'heavy'"]),
     ];
@@ -127,4 +143,99 @@ fn what_two_fine_branches_make_together_is_held_to_the_checks() {
     step(&["check", "drop", "few"]);
     step(&["merge", "--continue"]);
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn kinds_that_need_no_sql_warn_and_refuse() {
+    let s = Sandbox::repo();
+    s.file("labels.csv", "name\ncat\ndog\nbird\n");
+    s.file("pets.csv", "id,label,weight,born,note\n1,cat,4.5,2020-05-01,sleeps on the sofa all day\n2,dog,20,2019-01-31,runs after every ball\n3,bird,,,\n");
+    s.ok(["import", "labels", "labels.csv", "--key", "name"]);
+    s.ok(["import", "pets", "pets.csv", "--key", "id"]);
+    s.ok(["commit", "-m", "pets"]);
+    let mut told = String::new();
+    let mut step = |args: &[&str]| {
+        let ran = s.run(args);
+        told.push_str(&format!("$ dsv {}\n{}", args.join(" "), ran.redacted()));
+    };
+    step(&["check", "add", "sane", "--table", "pets", "--range", "weight=0..30"]);
+    step(&["check", "add", "recent", "--table", "pets", "--range", "born=2019-06-01..", "--severity", "warn"]);
+    step(&["check", "add", "worded", "--table", "pets", "--matches", "label=^[a-z]+$"]);
+    step(&["check", "add", "listed", "--table", "pets", "--references", "label=labels(name)"]);
+    step(&["check", "add", "varied", "--table", "pets", "--no-near-duplicates", "note=0.7"]);
+    step(&["check", "add", "steady", "--table", "pets", "--distribution", "label", "--like", "HEAD", "--within", "0.3"]);
+    step(&["check", "list"]);
+    step(&["check", "list", "--json"]);
+    step(&["check", "run"]);
+    step(&["commit", "-m", "checks"]);
+    s.file("more.csv", "id,label,weight,born,note\n4,Cat,-1,2001-01-01,Sleeps on the sofa - all day!\n5,cow,900,,\n");
+    step(&["import", "pets", "more.csv", "--append"]);
+    step(&["check", "run"]);
+    step(&["check", "run", "--since", "HEAD", "--json"]);
+    step(&["commit", "-m", "more"]);
+    step(&["restore", "pets"]);
+    s.file("labels.csv", "name\ncat\ndog\n");
+    step(&["import", "labels", "labels.csv", "--key", "name", "--replace"]);
+    step(&["commit", "-m", "no birds"]);
+    step(&["restore", "labels"]);
+    s.file("old.csv", "id,label,weight,born,note\n6,dog,9,1999-01-01,\n");
+    step(&["import", "pets", "old.csv", "--append"]);
+    step(&["commit", "-m", "an old dog", "--json"]);
+    step(&["column", "drop", "pets", "note"]);
+    step(&["commit", "-m", "no notes"]);
+    step(&["check", "drop", "varied"]);
+    step(&["commit", "-m", "no notes"]);
+    step(&["query", "SELECT name, kind, columns, severity FROM dsv.checks ORDER BY name", "--format", "csv"]);
+    step(&["operations", "-n", "3"]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn junit_is_written_for_ci() {
+    let s = Sandbox::repo();
+    s.file("pets.csv", "id,label,weight\n1,cat,4.5\n2,\"a <\u{1b}[31m&\u{1}\"\" dog\",-20\n3,bird,\n");
+    s.ok(["import", "pets", "pets.csv"]);
+    s.ok(["check", "add", "fine", "--table", "pets", "--range", "weight=-100..100"]);
+    s.ok(["check", "add", "heavy", "--table", "pets", "--range", "weight=0..", "--severity", "warn"]);
+    s.ok(["check", "add", "worded", "--table", "pets", "--matches", "label=^[a-z]+$", "--allow-failing"]);
+    s.ok(["check", "add", "gone", "--table", "pets", "--not-null", "id"]);
+    s.ok(["column", "drop", "pets", "id"]);
+    let ran = s.run(["check", "run", "--junit", "checks.xml"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    insta::assert_snapshot!(s.read("checks.xml"));
+    assert!(s.path("checks.xml").parent().unwrap().read_dir().unwrap().all(|entry| !entry.unwrap().file_name().to_string_lossy().contains(".part")));
+    // Another program reads it, whatever the cells hold.
+    let script = "import sys, xml.etree.ElementTree as e; s = e.parse(sys.argv[1]).getroot()[0]; print(s.get('tests'), len(s), sum(len(c) for c in s))";
+    let read = std::process::Command::new(crate::support::python()).args(["-c", script]).arg(s.path("checks.xml")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&read.stdout), "4 4 4\n", "{}", String::from_utf8_lossy(&read.stderr));
+    // Only a warning is left: the exit code says that all is well.
+    s.ok(["check", "drop", "gone"]);
+    s.ok(["check", "drop", "fine"]);
+    s.ok(["check", "drop", "worded"]);
+    let ran = s.run(["check", "run", "--junit", "checks.xml"]);
+    assert_eq!((ran.code, ran.stderr.lines().next()), (0, Some("warning: check 'heavy' fails for 1 row of table 'pets'")), "{}", ran.stderr);
+    assert!(s.read("checks.xml").contains("failures=\"0\" errors=\"0\" skipped=\"1\""));
+    assert_eq!(s.run(["check", "run", "--junit", "nowhere/checks.xml"]).code, 3);
+}
+
+#[test]
+fn a_merge_tells_of_what_only_warns() {
+    let s = Sandbox::repo();
+    s.file("pets.csv", "id,label\n1,cat\n");
+    s.ok(["import", "pets", "pets.csv", "--key", "id"]);
+    s.ok(["check", "add", "once", "--table", "pets", "--unique", "label", "--severity", "warn"]);
+    s.ok(["commit", "-m", "pets"]);
+    for (branch, id) in [("more", 2), ("other", 3), ("third", 4)] {
+        s.ok(["switch", "-c", branch, "main"]);
+        s.file("side.csv", format!("id,label\n{id},bird\n"));
+        s.ok(["import", "pets", "side.csv", "--append"]);
+        let ran = s.run(["commit", "-m", branch]);
+        assert!(ran.code == 0 && !ran.stderr.contains("warning"), "{}", ran.stderr);
+    }
+    let ran = s.run(["merge", "more"]);
+    assert_eq!((ran.code, ran.stderr.lines().next()), (0, Some("warning: check 'once' fails for 1 row of table 'pets'")), "{}", ran.stderr);
+    let told = s.ok(["merge", "other", "--json"]);
+    assert!(told.contains(r#""warnings":[{"check":"once","table":"pets","rows_failing":"#), "{told}");
+    let picked = s.run(["cherry-pick", "other", "--json"]);
+    assert!(picked.code == 0 && picked.stdout.contains(r#""warnings":["#), "{}{}", picked.stdout, picked.stderr);
 }

@@ -16,7 +16,7 @@ const SHOWN: usize = 10;
 /// Test the checks of the data that the code pins
 ///
 /// The commit that each dsv.lock names is held to the checks that are kept with it. Where it is not here, it is read from the remote that the pin names. The exit code
-/// is 1 where a check does not hold.
+/// is 1 where a check does not hold that is not only a warning.
 ///
 /// Examples:
 ///
@@ -45,10 +45,10 @@ impl Check {
             };
             let commit = pin.commit.to_string();
             let tested = match (&place.repo, &pin.remote) {
-                (Some(repo), _) if repo.has_commit(pin.commit)? => repo.run_checks(&[], Some(&commit), SHOWN)?,
+                (Some(repo), _) if repo.has_commit(pin.commit)? => repo.run_checks(&[], Some(&commit), None, SHOWN)?,
                 (_, Some(url)) => {
                     let (repo, _) = context.repo_at(url)?;
-                    repo.run_checks(&[], Some(&commit), SHOWN)?
+                    repo.run_checks(&[], Some(&commit), None, SHOWN)?
                 }
                 (_, None) => {
                     return Err(CliError::fault(format!("{} names {}, which is not here, and no remote", place.name(), pin_text(&pin)))
@@ -56,7 +56,9 @@ impl Check {
                 }
             };
             crate::cli::verb::check::show(context, &tested)?;
-            let failed: Vec<&Tested> = tested.iter().filter(|tested| !tested.holds()).collect();
+            let (failed, fine): (Vec<&Tested>, Vec<&Tested>) = tested.iter().partition(|tested| tested.refuses());
+            let warnings: Vec<Tested> = fine.into_iter().filter(|tested| !tested.holds()).cloned().collect();
+            crate::cli::verb::check::warn(context, &warnings);
             if failed.is_empty() {
                 context.ui.note(format!("{}: {} of {} held", place.name(), crate::cli::ui::format::plural(tested.len() as u64, "check"), pin_text(&pin)));
             }

@@ -3,10 +3,12 @@
 //! Every parser here takes any bytes, returns in time linear in their number, and allocates nothing that they ask for.
 
 mod container;
+mod dhash;
 mod phash;
 mod picture;
 mod sound;
 
+pub use dhash::difference_hash;
 pub use phash::perceptual_hash;
 
 use super::guard::guarded;
