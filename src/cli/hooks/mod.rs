@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::error::CliError;
 use crate::base::{CommitId, Progress};
+use crate::repo::git::Code;
 use crate::repo::{Committed, Repo};
 use change::Change;
 use managed::{Managed, Trust};
@@ -117,6 +118,8 @@ pub enum Held {
     NotTrusted,
     /// dsv.toml is not what was trusted.
     Changed,
+    /// Git tracks what is in `.dsv`: it came with the code, settings and trust included.
+    FromGit,
 }
 
 impl Found {
@@ -209,7 +212,8 @@ impl<'a> Hooks<'a> {
             let held = (!process::is_executable(&about)).then_some(Held::NotExecutable);
             found.push(Found { hook, runs: Runs::Script(path), tables: Vec::new(), form, limit, held });
         }
-        let Some(managed) = self.managed()? else { return Ok(found) };
+        let managed = self.managed()?;
+        let Some(managed) = managed else { return self.held_if_tracked(found) };
         let mine: Vec<_> = managed.hooks.iter().filter(|managed| managed.hook == hook).collect();
         if !mine.is_empty() {
             let settings = Settings::read(self.repo, hook)?;
@@ -222,6 +226,18 @@ impl<'a> Hooks<'a> {
                 let (form, limit) = (one.form.unwrap_or(settings.form), one.limit.unwrap_or(settings.limit));
                 Found { hook, runs: Runs::Command(one.name.clone(), one.run.clone()), tables: one.tables.clone(), form, limit, held }
             }));
+        }
+        self.held_if_tracked(found)
+    }
+
+    /// The same, but none that runs where Git tracks `.dsv`: whoever cloned the code has said nothing of its hooks.
+    fn held_if_tracked(&self, mut found: Vec<Found>) -> Result<Vec<Found>, CliError> {
+        let Some((dir, root)) = self.place.as_ref().filter(|_| !found.is_empty()) else { return Ok(found) };
+        // A Git repository that cannot be read says nothing.
+        if let Ok(Some(code)) = Code::around(root)
+            && code.tracks_below(dir).unwrap_or(false)
+        {
+            found.iter_mut().for_each(|found| found.held = Some(Held::FromGit));
         }
         Ok(found)
     }
@@ -253,6 +269,12 @@ impl<'a> Hooks<'a> {
                 (Some(Held::NotExecutable), Runs::Script(path)) => {
                     ui.warn(format!("{} is not run: it is not executable", found.title()));
                     ui.hint(format!("chmod +x {}", path.display()));
+                }
+                (Some(Held::FromGit), _) => {
+                    if !self.told.replace(true) {
+                        ui.warn("Git tracks .dsv here, so that its hooks came with the code: they are not run");
+                        ui.hint("'git rm -r --cached .dsv' and a line /.dsv/ in .gitignore keep the data out of Git");
+                    }
                 }
                 (Some(held), _) => {
                     if !self.told.replace(true) {

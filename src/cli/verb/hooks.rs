@@ -57,6 +57,7 @@ fn state(found: &Found) -> &'static str {
         Some(Held::NotExecutable) => "not executable",
         Some(Held::NotTrusted) => "not trusted",
         Some(Held::Changed) => "changed since it was trusted",
+        Some(Held::FromGit) => "came with the code in Git",
     }
 }
 

@@ -162,9 +162,18 @@ impl Code {
     pub fn pins(&self) -> Result<Vec<PathBuf>, RepoError> {
         let index = self.git.index_or_empty().map_err(failed("Git's index cannot be read"))?;
         let paths = index.entries().iter().map(|entry| entry.path(&index)).filter(|path| is_lock(path));
-        let mut paths: Vec<PathBuf> = paths.map(|path| native(path)).collect();
+        let mut paths: Vec<PathBuf> = paths.map(native).collect();
         paths.dedup();
         Ok(paths)
+    }
+
+    /// True where Git tracks a file below a folder.
+    pub fn tracks_below(&self, folder: &Path) -> Result<bool, RepoError> {
+        let Some(top) = self.top() else { return Ok(false) };
+        let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        let Ok(path) = folder.strip_prefix(&top) else { return Ok(false) };
+        let index = self.git.index_or_empty().map_err(failed("Git's index cannot be read"))?;
+        Ok(index.entries().iter().any(|entry| native(entry.path(&index)).starts_with(path)))
     }
 
     /// The pins that a merge in Git has not settled.

@@ -158,6 +158,19 @@ fn a_driver_that_cannot_merge_loses_neither_side() {
 }
 
 #[test]
+fn hooks_that_came_with_the_code_do_not_run() {
+    let Some(b) = Beside::birds() else { return };
+    b.file(".dsv/hooks/pre-commit", "#!/bin/sh\ntouch ran\n");
+    b.ok("chmod +x .dsv/hooks/pre-commit");
+    b.rename(1, "finch");
+    assert!(b.path("ran").exists());
+    b.ok("rm ran && git add -f .dsv/hooks && git commit -qm 'a hook in the clone'");
+    let told = b.ok("dsv query -q \"UPDATE birds SET name = 'siskin' WHERE id = 1\" && dsv commit -m siskin");
+    assert!(told.contains("came with the code: they are not run") && !b.path("ran").exists(), "{told}");
+    assert!(b.ok("dsv hooks list").contains("came with the code in Git"));
+}
+
+#[test]
 fn data_is_kept_out_of_git() {
     let Some(b) = Beside::birds() else { return };
     b.file("a.csv", "x\n1\n");

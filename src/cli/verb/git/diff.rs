@@ -17,12 +17,12 @@ use crate::repo::git::Code;
 ///   dsv git diff origin/main...HEAD --stat --format markdown
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Diff {
+pub struct PinnedDiff {
     #[command(flatten)]
     diff: diff::Diff,
 }
 
-impl Diff {
+impl PinnedDiff {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let code = Code::called(context.dir())?;
         let Some(file) = context.repo()?.pin_path() else { return Err(CliError::usage("this repository has no folder")) };

@@ -42,7 +42,7 @@ enum Verb {
     Follow(follow::Follow),
     Status(status::Status),
     Log(log::Log),
-    Diff(diff::Diff),
+    Diff(diff::PinnedDiff),
     Merge(merge::Merge),
     Check(check::Check),
     NoData(no_data::NoData),
