@@ -157,5 +157,5 @@ def test_the_workflow_does_what_it_says(code: Path, in_a_folder: Path, monkeypat
     for step in steps:
         run(step["run"], folder=runner)
     posted = (runner / "posted").read_text()
-    assert posted.startswith("pr comment 7") and "| changed: | birds | 1 cell changed in name |" in posted, posted
+    assert posted.startswith("pr comment 7") and "| changed | birds | 1 cell changed in name |" in posted, posted
     assert "heavy" in (runner / "checks.xml").read_text()

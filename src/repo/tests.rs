@@ -11,6 +11,7 @@ mod model;
 #[cfg(feature = "remote")]
 mod network;
 mod patch;
+mod pins;
 mod refs;
 mod remotes;
 mod sizes;

@@ -178,6 +178,8 @@ impl Repo {
 
     /// True where the repository has the commit itself.
     pub fn has_commit(&self, id: CommitId) -> Result<bool, RepoError> {
+        // What another handle wrote meanwhile is found once the head was looked at.
+        self.view()?;
         Ok(self.objects.contains(id)? && self.commit_of(id).is_ok())
     }
 
