@@ -75,7 +75,8 @@ impl Log {
         let options =
             LogOptions { ranges: self.revisions, all: self.all, limit: self.max_count, topological: self.graph, tables, columns, first_parent: false };
         let entries = repo.log(&options)?;
-        let git = if self.code { Code::around(context.dir())? } else { None };
+        // Where Git cannot be read, its commits are told by their ids.
+        let git = self.code.then(|| Code::around(context.dir()).ok().flatten()).flatten();
         let mut out = context.ui.page();
         let paint = context.ui.paint;
         if context.ui.json {

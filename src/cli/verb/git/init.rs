@@ -54,11 +54,12 @@ impl Init {
             Some(pin) => pin.write(&file)?.then(|| format!("{LOCK} pins {}", super::places::pin_text(pin))),
             None => None,
         };
+        let is_new = new.is_some() || !setup.written.is_empty();
         told(context, &setup, new)?;
         if !file.exists() {
             context.ui.hint(format!("there is no commit to pin yet: 'dsv commit', and {LOCK} is written with the next 'git commit', or by 'dsv git pin'"));
         }
-        if !context.ui.json {
+        if is_new && !context.ui.json {
             context.ui.hint(format!("commit {LOCK}, .gitattributes and .gitignore to Git; others run 'dsv git init' in their clones"));
         }
         Ok(())
