@@ -3,7 +3,7 @@
 
 usage: test.py [--full] [--rust]
 
---rust leaves the Python package out. --full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, slt, pgvector, tpch, seaweedfs, azurite, s3rver, gcs, git, package, torch, jax.
+--rust leaves the Python package out. --full builds as a release and also runs the tests marked as long, at their stated sizes. DSV_REQUIRE=name,... makes the skip of a test that lacked that thing a failure: data, python, ffmpeg, git, slt, pgvector, tpch, seaweedfs, azurite, s3rver, gcs, package, torch, jax.
 A test that cannot run says so in a line `skipped: NAME: reason` on its output.
 
 The Python package is built as a wheel and tested by pytest in an environment of its own, under $XDG_CACHE_HOME/dsv, made where it is absent: PyTorch alone is some gigabytes. DSV_SKIP=torch leaves PyTorch out, DSV_SKIP=python

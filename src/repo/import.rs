@@ -109,6 +109,16 @@ impl Repo {
         Ok(imported)
     }
 
+    /// A table made equal to files, or a new one of that id: what an import does to the table alone. Nothing is published.
+    pub(super) fn replaced(&self, table: Option<Table>, seed: TableId, inputs: &[Input], options: &ImportOptions) -> Result<(Table, Imported), RepoError> {
+        let options = ImportOptions { mode: ImportMode::Replace, ..options.clone() };
+        let import = Import { repo: self, inputs, options: &options, seed };
+        match table {
+            None => import.create(),
+            Some(table) => import.change_existing(table),
+        }
+    }
+
     /// Of an import of videos: how the frames are read, and how the videos themselves, into the table of that name.
     fn videos(&self, table: &str, options: &ImportOptions) -> Result<Option<Videos>, RepoError> {
         let Some(mut video) = options.read.video.clone() else { return Ok(None) };
@@ -163,7 +173,8 @@ impl Import<'_> {
 
     fn open(&self, inputs: &[Input], hints: Vec<(String, Type)>, key: &[String], stage: &'static str) -> Result<Box<dyn Batches>, RepoError> {
         let mut read = ReadOptions { stage, ..self.options.read.clone() };
-        read.hints = hints;
+        // What is said counts before what the table has.
+        read.hints.extend(hints);
         read.text_keys = key.to_vec();
         Ok(files::open(inputs, &read, self.repo.progress())?)
     }
@@ -427,7 +438,7 @@ impl Spooled {
         let (mut out, mut held) = (Vec::new(), Vec::new());
         for input in inputs {
             match input {
-                Input::Path(path) => out.push(Input::Path(path.clone())),
+                Input::Path(_) | Input::Kept(_) => out.push(input.clone()),
                 Input::Stdin => {
                     let file = files::spool_stdin(None, repo.progress())?;
                     out.push(Input::Path(file.path().to_owned()));

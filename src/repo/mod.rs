@@ -5,6 +5,8 @@ mod branch;
 mod changes;
 mod checks;
 mod commit;
+#[cfg(feature = "git")]
+mod compare;
 mod config;
 pub mod diff;
 mod environment;
@@ -15,6 +17,8 @@ mod gate;
 mod gc;
 #[cfg(feature = "git")]
 pub mod git;
+#[cfg(feature = "git")]
+mod git_history;
 mod identity;
 mod import;
 mod keys;
@@ -57,12 +61,16 @@ pub use branch::BranchInfo;
 pub use changes::{Change, NameChange, checks as changed_checks, tables as changed_tables, views as changed_views};
 pub use checks::{CheckInfo, NewCheck, Severity, Tested, Violation, merge_checks};
 pub use commit::{CommitOptions, Committed, Draft};
+#[cfg(feature = "git")]
+pub use compare::FilePair;
 pub use config::{Config, Scope, Setting};
 pub use diff::{FIELDS as DIFF_FIELDS, RowDiff, RowDiffs, RowFilter, take_any};
 pub use environment::Environment;
 pub use error::{ErrorKind, RepoError};
 pub use gate::{Gate, Proposed};
 pub use gc::{Collected, GcOptions};
+#[cfg(feature = "git")]
+pub use git_history::{GIT_COMMIT, GIT_PATH, GIT_REPOSITORY, GIT_TABLE, GitImport, GitImported, Replayed};
 pub use identity::Identity;
 pub use import::{ImportMode, ImportOptions, Imported};
 pub use log::{LogEntry, LogOptions, RefKind, RefLabel, Shown};

@@ -13,6 +13,7 @@ mod curation;
 mod damage;
 mod demo;
 mod drawn;
+mod gitrepo;
 mod golden;
 mod merges;
 mod postgres;

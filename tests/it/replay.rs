@@ -31,7 +31,7 @@ pub fn bytes_below(folder: &Path) -> u64 {
         .sum()
 }
 
-fn versions(archive: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn versions(archive: &Path) -> BTreeMap<String, Vec<u8>> {
     let file = std::fs::File::open(archive).unwrap();
     let mut tar = tar::Archive::new(zstd::Decoder::new(file).unwrap());
     let mut found = BTreeMap::new();
@@ -48,7 +48,7 @@ fn versions(archive: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// The records of a CSV, numbers by value.
-fn records(csv: &[u8]) -> Vec<Vec<String>> {
+pub fn records(csv: &[u8]) -> Vec<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(csv);
     let cell = |text: &str| match text.parse::<f64>() {
         Ok(number) => number.to_string(),

@@ -8,6 +8,7 @@ use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::format;
+use crate::cli::verb::from_git::FromGit;
 use crate::cli::verb::videos::Videos;
 use crate::format::Type;
 use crate::repo::files::{self, OnError, ReadOptions};
@@ -33,6 +34,14 @@ use crate::repo::{ImportMode, ImportOptions, Imported};
 ///                       others are added; the key serves later imports
 ///   --key .. --replace  the same, and rows whose key is not in the file are removed
 ///
+/// A pointer of Git LFS, and a .dvc file, stand for the file that they name, which is read from the cache of that tool; so does a file that is not there with
+/// its .dvc file beside it.
+///
+/// With --from-git FILE is a path in a Git repository, relative to REPO, and each commit there that `git log -- FILE` lists becomes a commit here, with its author,
+/// time and message: parents first, and of a merge the first parent's line before the others. The table is made equal to each version as by --replace, by --key if
+/// that is given. Versions that cannot be read are left out and told; where the file was deleted the table is dropped. The same command again goes on with what is
+/// new. Pointers of Git LFS and .dvc files in that history are followed.
+///
 /// Examples:
 ///
 ///   dsv import birds birds.csv
@@ -48,6 +57,8 @@ use crate::repo::{ImportMode, ImportOptions, Imported};
 ///   dsv import shots film.mkv --scene --subtitles film.en.srt
 ///   dsv import quakes quakes.geojson --records features
 ///   dsv import zips zips.csv --types zip=text,price='decimal(10,2)'
+///   dsv import birds data/birds.csv.dvc                      from DVC's cache
+///   dsv import birds --from-git ../code data/birds.csv --key id
 ///   curl -s https://example.org/x.csv | dsv import x - --format csv
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -96,13 +107,21 @@ pub struct Import {
     on_error: String,
     #[command(flatten)]
     videos: Box<Videos>,
+    #[command(flatten)]
+    from_git: Box<FromGit>,
 }
 
 impl Import {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         let options = self.options(context)?;
+        if self.from_git.run(context, &self.table, &self.files, &options, &self.command())? {
+            return Ok(());
+        }
         let names: Vec<String> = self.files.iter().map(|f| if f == "-" { f.clone() } else { context.path(f).display().to_string() }).collect();
         let inputs = files::inputs(&names)?;
+        for beside in names.iter().filter_map(|name| files::dvc_beside(name.as_ref())) {
+            context.ui.note(format!("Read from DVC's cache: {}", beside.display()));
+        }
         let repo = context.working_repo()?;
         let done = repo.import(&self.table, &inputs, &options, &self.command())?;
         report(context, &self.table, &done)?;
@@ -127,8 +146,8 @@ impl Import {
                 words.extend([option, value]);
             }
         }
-        let videos = self.videos.words();
-        words.extend(videos.iter().map(String::as_str));
+        let more = [self.videos.words(), self.from_git.words()].concat();
+        words.extend(more.iter().map(String::as_str));
         args::command(words)
     }
 

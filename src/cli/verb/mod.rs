@@ -17,6 +17,7 @@ mod conflicts;
 pub mod diff;
 mod export;
 mod fetch;
+mod from_git;
 mod gc;
 mod git;
 mod head;

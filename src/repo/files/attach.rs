@@ -17,7 +17,7 @@ use super::error::{FileError, Misfit, Place, quote};
 use super::media::{self, Check, MediaKind};
 use super::reading::Files;
 use super::source::Source;
-use super::{Batch, Batches, LargeCell, OnError, ReadOptions, Skipped};
+use super::{Batch, Batches, LargeCell, OnError, ReadOptions, Skipped, through};
 use crate::base::Progress;
 use crate::base::progress::{Muted, Unit};
 use crate::format::Type;
@@ -268,10 +268,10 @@ impl Attached {
                         return Err(FileError::Interrupted);
                     }
                     let mut start = Vec::new();
-                    let found = File::open(self.find(batch.file, path)).and_then(|f| f.take(1 << 16).read_to_end(&mut start));
-                    let media = match found {
+                    let open = |place| File::open(place).and_then(|f| f.take(1 << 16).read_to_end(&mut start)).map_err(|e| reason(&e));
+                    let media = match through(self.find(batch.file, path)).and_then(open) {
                         Ok(_) => media::sniff(&start).ok_or("is not an image, audio or video file of a known kind".to_owned()),
-                        Err(error) => Err(reason(&error)),
+                        Err(why) => Err(why),
                     };
                     match media {
                         Ok(media) => {
@@ -323,9 +323,9 @@ impl Attached {
                     cells.null();
                     continue;
                 };
-                let place = self.find(batch.file, path);
-                match cells.load(&place, Some(&column.ty), self.options.large_bytes, self.options.check) {
-                    Ok(Loaded { large: true, .. }) => large.push(LargeCell { row: out_row, column: column.at, source: place }),
+                let read = |place: PathBuf| Ok((cells.load(&place, Some(&column.ty), self.options.large_bytes, self.options.check)?, place));
+                match through(self.find(batch.file, path)).and_then(read) {
+                    Ok((Loaded { large: true, .. }, place)) => large.push(LargeCell { row: out_row, column: column.at, source: place }),
                     Ok(_) => {}
                     Err(why) => {
                         let error = self.broken(&batch, row, &column.name, path, why);

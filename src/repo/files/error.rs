@@ -93,11 +93,21 @@ impl FileError {
         FileError::Bad { file: file.to_string(), place, what: one_line(what), hint: None }
     }
 
+    /// A file that is wrong as a whole.
+    pub(in crate::repo) fn bad_file(file: impl fmt::Display, what: impl fmt::Display) -> Self {
+        FileError::bad(file, Place::File, what)
+    }
+
+    /// A file that is wrong in a line.
+    pub(in crate::repo) fn bad_line(file: impl fmt::Display, line: u64, what: impl fmt::Display) -> Self {
+        FileError::bad(file, Place::Line(line), what)
+    }
+
     pub(super) fn usage(what: impl fmt::Display) -> Self {
         FileError::Usage { what: one_line(what), hint: None }
     }
 
-    pub(super) fn with_hint(mut self, text: impl Into<String>) -> Self {
+    pub(in crate::repo) fn with_hint(mut self, text: impl Into<String>) -> Self {
         match &mut self {
             FileError::Bad { hint, .. } | FileError::Value { hint, .. } | FileError::Usage { hint, .. } => *hint = Some(text.into()),
             FileError::Io { .. } | FileError::Interrupted => {}

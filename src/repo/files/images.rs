@@ -12,7 +12,7 @@ use super::attach::{Cells, MEDIA_BATCH_BYTES};
 use super::error::{FileError, Misfit, Place, quote};
 use super::reading::{Found, Guess, Part, Parts, Reader};
 use super::source::Source;
-use super::{LargeCell, OnError, ReadOptions};
+use super::{LargeCell, OnError, ReadOptions, through};
 use crate::base::Progress;
 use crate::format::Type;
 
@@ -130,11 +130,12 @@ impl Parts for ImageParts {
         while rows < self.options.batch_rows && images.bytes() < batch_bytes {
             let Some((name, path)) = self.files.get(self.next) else { break };
             self.next += 1;
-            match images.load(path, Some(&ty), self.options.large_bytes, self.options.check) {
-                Ok(loaded) => {
+            let read = |place: PathBuf| Ok((images.load(&place, Some(&ty), self.options.large_bytes, self.options.check)?, place));
+            match through(path.clone()).and_then(read) {
+                Ok((loaded, place)) => {
                     self.progress.advance(loaded.length);
                     if loaded.large {
-                        large.push(LargeCell { row: rows as u64, column: image_at.unwrap_or(0), source: path.clone() });
+                        large.push(LargeCell { row: rows as u64, column: image_at.unwrap_or(0), source: place });
                     }
                 }
                 Err(why) => {

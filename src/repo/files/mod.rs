@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! open   source (names, globs, compression, formats) -> reading (columns of all files, then parts in order) -> attach (media files)
+//!        pointer/ (what Git LFS and DVC keep elsewhere)
 //!        readers: csv  json  parquet  arrow  npy  images  webdataset  video/ (by ffmpeg)       build: cells to columns    conform: arrays to types
 //! write  write/ (a temporary beside the target, renamed at the end)        print: cells to text
 //! ```
@@ -22,6 +23,8 @@ pub mod media;
 mod npy;
 mod number;
 mod parquet;
+#[cfg(feature = "git")]
+pub(in crate::repo) mod pointer;
 mod print;
 mod reading;
 mod source;
@@ -42,6 +45,8 @@ use arrow::array::RecordBatch;
 pub use base64::text as base64_text;
 pub use error::{FileError, Place};
 pub use media::{Check, Media, MediaKind};
+#[cfg(feature = "git")]
+pub use pointer::dvc_beside;
 pub use source::{Compression, inputs, spool_stdin};
 pub use temp::TempFile;
 pub use unify::unify;
@@ -118,6 +123,17 @@ impl std::str::FromStr for FileFormat {
     }
 }
 
+/// Files kept elsewhere, under the names that they go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The folder that paths in them are relative to.
+    pub folder: PathBuf,
+    /// Their names, from which formats are told and which errors have, and where their bytes are.
+    pub files: Vec<(String, PathBuf)>,
+    /// They are the files of one folder, with names relative to it.
+    pub is_folder: bool,
+}
+
 /// Where rows come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -125,15 +141,8 @@ pub enum Input {
     Path(PathBuf),
     /// Standard input.
     Stdin,
-}
-
-impl Input {
-    fn path(&self) -> Option<&std::path::Path> {
-        match self {
-            Input::Path(path) => Some(path),
-            Input::Stdin => None,
-        }
-    }
+    /// Files under other names than their own.
+    Kept(Kept),
 }
 
 /// What to do about a media file that is missing or broken.
@@ -212,6 +221,18 @@ impl Default for ReadOptions {
             stage: "reading",
         }
     }
+}
+
+/// The file to read in the place of a media file, which may be a pointer to one; says why where it cannot be had.
+#[cfg(feature = "git")]
+fn through(path: PathBuf) -> Result<PathBuf, String> {
+    pointer::through(path)
+}
+
+/// Without Git every file stands for itself.
+#[cfg(not(feature = "git"))]
+fn through(path: PathBuf) -> Result<PathBuf, String> {
+    Ok(path)
 }
 
 /// Rows in the order of the input, all of one file.

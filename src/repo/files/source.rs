@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::error::{FileError, Place};
 use super::temp::TempFile;
-use super::{FileFormat, Input, ReadOptions};
+use super::{FileFormat, Input, Kept, ReadOptions};
 use crate::base::Progress;
 use crate::base::name::nearest;
 use crate::base::progress::Unit;
@@ -168,20 +168,84 @@ pub(super) fn find(inputs: &[Input], options: &ReadOptions, progress: &Arc<dyn P
         super::video::check(&sources, video)?;
         return Ok(sources);
     }
-    let image = |input: &Input| match input {
-        Input::Path(path) => path.is_file() && options.format.map_or_else(|| super::images::is_image(path), |format| format == FileFormat::Images),
-        Input::Stdin => false,
-    };
-    let mut images: Vec<&Path> = inputs.iter().filter(|input| image(input)).filter_map(Input::path).collect();
-    let mut sources = Vec::with_capacity(inputs.len());
+    let mut files = Vec::with_capacity(inputs.len());
     for input in inputs {
-        if !image(input) {
-            sources.push(Arc::new(Source::find(input, options, progress)?));
-        } else if !images.is_empty() {
-            sources.push(Arc::new(Source::of_images(&std::mem::take(&mut images), options)?));
+        match (input, stands_for(input)?) {
+            (Input::Kept(kept), _) => files.extend(of_kept(kept, options)),
+            (_, Some(kept)) => files.extend(of_kept(&kept, options)),
+            (Input::Path(path), None) => files.push(Found::File { name: path.display().to_string(), at: path.clone(), named: path.clone() }),
+            (Input::Stdin, None) => files.push(Found::Stdin),
         }
     }
+    let image = |at: &Path, named: &Path| at.is_file() && options.format.map_or_else(|| super::images::is_image(named), |format| format == FileFormat::Images);
+    let is_image = |found: &Found| matches!(found, Found::File { at, named, .. } if image(at, named));
+    let mut images: Vec<(PathBuf, PathBuf)> = Vec::new();
+    for found in files.iter().filter(|found| is_image(found)) {
+        if let Found::File { at, named, .. } = found {
+            images.push((named.clone(), at.clone()));
+        }
+    }
+    let mut sources = Vec::with_capacity(files.len());
+    for found in files {
+        if is_image(&found) {
+            if !images.is_empty() {
+                sources.push(Arc::new(Source::of_images(&std::mem::take(&mut images), options)?));
+            }
+            continue;
+        }
+        sources.push(Arc::new(match found {
+            Found::File { name, at, named } => Source::find(name, at, &named, options)?,
+            Found::Stdin => Source::stdin(options, progress)?,
+            Found::Images { folder, images } => Source { images, ..Source::new(folder.display().to_string(), folder.clone(), folder, options) },
+        }));
+    }
     Ok(sources)
+}
+
+/// An input, with what stands for files elsewhere taken apart.
+enum Found {
+    /// What it is called, where it is, and the path that its name, ending and folder are taken from.
+    File {
+        name: String,
+        at: PathBuf,
+        named: PathBuf,
+    },
+    Stdin,
+    /// A folder of images that lie elsewhere.
+    Images {
+        folder: PathBuf,
+        images: Vec<(String, PathBuf)>,
+    },
+}
+
+/// What is kept elsewhere in the input's place.
+#[cfg(feature = "git")]
+fn stands_for(input: &Input) -> Result<Option<Kept>, FileError> {
+    super::pointer::resolve(input)
+}
+
+/// Without Git every file stands for itself.
+#[cfg(not(feature = "git"))]
+fn stands_for(_: &Input) -> Result<Option<Kept>, FileError> {
+    Ok(None)
+}
+
+/// The files that are kept elsewhere; of a folder with images those, as of any folder.
+fn of_kept(kept: &Kept, options: &ReadOptions) -> Vec<Found> {
+    let is_hidden = |name: &str| name.split('/').any(|part| part.starts_with('.'));
+    if kept.is_folder && options.format.is_none_or(|format| format == FileFormat::Images) {
+        let images = kept.files.iter().filter(|(name, _)| super::images::is_image(Path::new(name)) && !is_hidden(name));
+        let images: Vec<(String, PathBuf)> = images.cloned().collect();
+        if !images.is_empty() {
+            return vec![Found::Images { folder: kept.folder.clone(), images }];
+        }
+    }
+    let file = |(name, at): &(String, PathBuf)| {
+        let path = PathBuf::from(name);
+        let named = if kept.is_folder { kept.folder.join(&path) } else { path };
+        Found::File { name: name.clone(), at: at.clone(), named }
+    };
+    kept.files.iter().map(file).collect()
 }
 
 /// Videos, and those of folders.
@@ -228,36 +292,39 @@ impl Source {
         }
     }
 
-    /// Images by name: a folder of images of which these are taken, the deepest that holds them all.
-    fn of_images(paths: &[&Path], options: &ReadOptions) -> Result<Source, FileError> {
+    /// Images by name, each with the place of its bytes: a folder of images of which these are taken, the deepest that holds them all.
+    fn of_images(paths: &[(PathBuf, PathBuf)], options: &ReadOptions) -> Result<Source, FileError> {
         let parent = |path: &Path| path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let mut folder = paths.first().map(|path| parent(path)).unwrap_or_default();
-        for path in paths {
+        let mut folder = paths.first().map(|(path, _)| parent(path)).unwrap_or_default();
+        for (path, _) in paths {
             while !path.starts_with(&folder) && folder.pop() {}
         }
         let mut images = Vec::with_capacity(paths.len());
-        for path in paths {
+        for (path, at) in paths {
             let relative = path.strip_prefix(&folder).unwrap_or(path);
             let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
             let name = parts.ok_or_else(|| FileError::bad(path.display(), Place::File, "its name is not UTF-8, which a path column holds"))?.join("/");
-            images.push((name, path.to_path_buf()));
+            images.push((name, at.clone()));
         }
         let shown = if folder.as_os_str().is_empty() { "the images".to_owned() } else { folder.display().to_string() };
         Ok(Source { images, ..Source::new(shown, folder.clone(), folder, options) })
     }
 
-    fn find(input: &Input, options: &ReadOptions, progress: &Arc<dyn Progress>) -> Result<Source, FileError> {
-        let mut source = match input {
-            Input::Path(path) => {
-                let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-                Source::new(path.display().to_string(), path.clone(), folder, options)
-            }
-            Input::Stdin => {
-                let temp = spool_stdin(options.spool_folder.as_deref(), progress)?;
-                let path = temp.path().to_path_buf();
-                Source { _spooled: Some(temp), ..Source::new(STDIN.to_owned(), path, PathBuf::new(), options) }
-            }
-        };
+    /// A file of that name, whose bytes are at `at`; paths in it are relative to the folder of `named`.
+    fn find(name: String, at: PathBuf, named: &Path, options: &ReadOptions) -> Result<Source, FileError> {
+        let folder = named.parent().map(Path::to_path_buf).unwrap_or_default();
+        Source::new(name, at, folder, options).looked_at(options)
+    }
+
+    fn stdin(options: &ReadOptions, progress: &Arc<dyn Progress>) -> Result<Source, FileError> {
+        let temp = spool_stdin(options.spool_folder.as_deref(), progress)?;
+        let path = temp.path().to_path_buf();
+        Source { _spooled: Some(temp), ..Source::new(STDIN.to_owned(), path, PathBuf::new(), options) }.looked_at(options)
+    }
+
+    /// Finds out its size, compression and format.
+    fn looked_at(self, options: &ReadOptions) -> Result<Source, FileError> {
+        let mut source = self;
         let metadata = std::fs::metadata(&source.path).map_err(|e| missing(&source.path, e))?;
         if metadata.is_dir() {
             if options.format.is_some_and(|f| f != FileFormat::Images) {

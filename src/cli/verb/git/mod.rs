@@ -1,7 +1,8 @@
-//! `dsv git`: life beside a code repository in Git.
+//! `dsv git`: life beside a code repository in Git, and what Git runs.
 
 mod check;
 mod diff;
+mod difftool;
 mod follow;
 mod hook;
 mod init;
@@ -11,7 +12,9 @@ mod no_data;
 mod pin;
 mod places;
 mod pushed;
+mod read;
 mod status;
+mod textconv;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -49,6 +52,8 @@ enum Verb {
     Pushed(pushed::Pushed),
     Hook(hook::Hook),
     MergeDriver(merge::MergeDriver),
+    Textconv(textconv::Textconv),
+    Difftool(difftool::Difftool),
 }
 
 impl Git {
@@ -66,6 +71,8 @@ impl Git {
             Verb::Pushed(verb) => verb.run(context),
             Verb::Hook(verb) => verb.run(context),
             Verb::MergeDriver(verb) => verb.run(context),
+            Verb::Textconv(verb) => verb.run(context),
+            Verb::Difftool(verb) => verb.run(context),
         }
     }
 }
