@@ -75,7 +75,7 @@ impl Difftool {
         match pair {
             Ok(pair) => self.tell(context, &sides, &pair, &mut out)?,
             // Git stops where an external diff fails.
-            Err(error) if error.exit != INTERRUPTED_EXIT && self.files.len() != 2 => whole(&sides, &error, &mut out)?,
+            Err(error) if error.exit != INTERRUPTED_EXIT && self.files.len() != 2 && !context.ui.json => whole(&sides, &error, &mut out)?,
             Err(error) => return Err(error),
         }
         Ok(out.finish()?)
