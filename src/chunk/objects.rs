@@ -25,8 +25,8 @@ use crate::tree::{NodeStore, TreeError};
 
 /// To know that a small object is there already is not worth reading more indexes than these; two copies do no harm.
 const NEAR_INDEXES: usize = 8;
-/// So often what vanished is looked for anew: it vanishes again only if other writers fold it again meanwhile.
-const VANISHED_MAX: usize = 8;
+/// So often what vanished is looked for anew: it vanishes again only if other writers fold it again meanwhile. Eight times in a row befell one that a busy machine let wait.
+const VANISHED_MAX: usize = 100;
 /// The indexes of packs of less than such a part of a full one are not copied: they come with what they hold.
 const INDEXED_PART_MIN: u64 = 64;
 /// A pack of metadata is finished once it has so many bytes.

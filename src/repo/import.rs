@@ -110,6 +110,7 @@ impl Repo {
     }
 
     /// A table made equal to files, or a new one of that id: what an import does to the table alone. Nothing is published.
+    #[cfg(feature = "git")]
     pub(super) fn replaced(&self, table: Option<Table>, seed: TableId, inputs: &[Input], options: &ImportOptions) -> Result<(Table, Imported), RepoError> {
         let options = ImportOptions { mode: ImportMode::Replace, ..options.clone() };
         let import = Import { repo: self, inputs, options: &options, seed };

@@ -94,11 +94,13 @@ impl FileError {
     }
 
     /// A file that is wrong as a whole.
+    #[cfg(feature = "git")]
     pub(in crate::repo) fn bad_file(file: impl fmt::Display, what: impl fmt::Display) -> Self {
         FileError::bad(file, Place::File, what)
     }
 
     /// A file that is wrong in a line.
+    #[cfg(feature = "git")]
     pub(in crate::repo) fn bad_line(file: impl fmt::Display, line: u64, what: impl fmt::Display) -> Self {
         FileError::bad(file, Place::Line(line), what)
     }

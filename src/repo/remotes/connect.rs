@@ -83,6 +83,7 @@ impl Remote {
 
     /// The newest state, where there must be one that has all of its data.
     pub fn existing(&self) -> Result<View, RepoError> {
+        #[cfg_attr(not(feature = "remote"), allow(irrefutable_let_patterns))] // A folder is all there is without it.
         if let Place::Folder(dir) = &self.kind {
             let config = Config::new(Some(dir), &self.repo.environment);
             if let Some(name) = lazy_remote(&config)? {
