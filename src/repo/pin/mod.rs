@@ -76,7 +76,12 @@ impl Pin {
         }
         let string = |key: &str| match document.get(key) {
             None => Ok(None),
-            Some(item) => item.as_str().map(|text| Some(text.to_owned())).ok_or_else(|| format!("'{key}' is no text")),
+            // Who wrote the file may mean a terminal.
+            Some(item) => match item.as_str() {
+                Some(text) if text.chars().any(char::is_control) => Err(format!("'{key}' has characters that no name has")),
+                Some(text) => Ok(Some(text.to_owned())),
+                None => Err(format!("'{key}' is no text")),
+            },
         };
         let commit = string("commit")?.ok_or("it names no commit")?;
         let commit = commit.parse().map_err(|_| format!("'{commit}' is no commit's id"))?;
@@ -241,6 +246,7 @@ mod tests {
         assert!(told(&text.replace("commit = \"ab", "commit = \"xy")).contains("no commit's id"));
         assert!(told("version = 1\n").contains("names no commit"));
         assert!(told("version = 1\ncommit = 3\n").contains("no text"));
+        assert!(told(&text.replace("\"main\"", "\"\\u001b[2Jmain\"")).contains("no name has"));
         for cut in 0..text.len() {
             if text.is_char_boundary(cut) {
                 let read = Pin::parse(&text[..cut]);
